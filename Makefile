@@ -1,0 +1,50 @@
+# Every verb does its own set-up: a virtual environment in .venv, the dependencies, the kernel.
+# PYTHON=python3.12 picks an interpreter, T=... what pytest runs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+T ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types format clean
+
+help:
+	@echo "make demo    a hub and three clients on this machine, and what travelled"
+	@echo "make test    the whole test suite (T=tests/pyzsync for a part of it)"
+	@echo "make check   test, ruff and mypy --strict: what CI runs, with the demo"
+	@echo "make format  let ruff lay out the code"
+	@echo "make clean   remove what the others made"
+
+demo: $(INSTALLED)
+	@$(BIN)/pyzsync demo
+
+test: $(INSTALLED)
+	@$(BIN)/pytest -q -n 2 $(T)
+
+check: test lint types
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	@$(BIN)/mypy
+
+format: $(INSTALLED)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# The stamp is written last, so that a failed installation is tried again.
+$(INSTALLED): pyproject.toml setup.py $(wildcard pyzsync/*.c pyzsync/*.h)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed, $(PYTHON) is older or missing: make PYTHON=python3.12 ..."; exit 1; } >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) -m venv failed: on Debian and Ubuntu, apt install python3-venv"; exit 1; } >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info pyzsync/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,77 @@
+"""What a hub and its clients may say: messages, codec, paths, limits and errors. No I/O.
+
+SPEC.md, beside this file, is the written form, with byte-exact examples.
+"""
+
+from protocol.codec import announce_frames, decode_frame, encode, gets, join
+from protocol.errors import (
+    BadMessage,
+    BadPath,
+    Code,
+    ProtocolError,
+    TooLarge,
+    UnexpectedMessage,
+)
+from protocol.messages import (
+    Ack,
+    Announce,
+    BlockQuery,
+    Blocks,
+    Change,
+    Coding,
+    Delta,
+    DeltaQuery,
+    Failed,
+    Flag,
+    Get,
+    Goodbye,
+    Hashlist,
+    HashQuery,
+    Hello,
+    Kind,
+    Message,
+    Position,
+    Published,
+    PublishedQuery,
+    Query,
+    Welcome,
+)
+from protocol.paths import RESERVED, check_path
+
+__all__ = [
+    "RESERVED",
+    "Ack",
+    "Announce",
+    "BadMessage",
+    "BadPath",
+    "BlockQuery",
+    "Blocks",
+    "Change",
+    "Code",
+    "Coding",
+    "Delta",
+    "DeltaQuery",
+    "Failed",
+    "Flag",
+    "Get",
+    "Goodbye",
+    "HashQuery",
+    "Hashlist",
+    "Hello",
+    "Kind",
+    "Message",
+    "Position",
+    "ProtocolError",
+    "Published",
+    "PublishedQuery",
+    "Query",
+    "TooLarge",
+    "UnexpectedMessage",
+    "Welcome",
+    "announce_frames",
+    "check_path",
+    "decode_frame",
+    "encode",
+    "gets",
+    "join",
+]

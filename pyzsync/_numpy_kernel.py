@@ -1,0 +1,285 @@
+"""The kernel's numpy twin, for where there was no C compiler; pyzsync/kernel.py has the contract.
+
+Strong hashes come from the `blake3` package, leaf by leaf: measured at three times the speed of a
+BLAKE3 compression written in numpy over all leaves of a window at once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from threading import Lock
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from pyzsync.grid import FANOUT, LEAF
+from pyzsync.weak import MODULUS, B, as_bytes, power, powers, weak_sum
+
+if TYPE_CHECKING:
+    from pyzsync.weak import Data
+
+name = "numpy"
+
+_DIGEST = 32
+_GIVE_UP = 64
+_GIVE_UP_SHIFT = 30
+_VAIN_RATIO = 8
+_MAX_WANTED = 2**31 - 1
+_MAX_OFFSET = 2**63 - 1
+# Positions rolled at once: the slice's few uint32 arrays stay in the second-level cache.
+_SLICE = 1 << 16
+# Candidates filtered at once, so that each meets what the ones before it changed.
+_CHUNK = 512
+_LEAF_ROWS = 1 << 10
+_NEAR = 64
+
+
+def hash_leaves(data: Data, /) -> tuple[bytes, bytes]:
+    """Weak and strong of each leaf of `data`: 4 and 32 bytes a leaf."""
+    view = as_bytes(data)
+    full = view.size // LEAF
+    rows = view[: full * LEAF].reshape(full, LEAF)
+    descending = powers(LEAF)[::-1]
+    weak = np.empty(-(-view.size // LEAF), "<u4")
+    for start in range(0, full, _LEAF_ROWS):
+        piece = rows[start : start + _LEAF_ROWS].astype(np.uint32)
+        weak[start : start + len(piece)] = np.einsum("ij,j->i", piece, descending)
+    weak[full:] = weak_sum(view[full * LEAF :])
+    return weak.tobytes(), _digests(view, LEAF)
+
+
+def hash_nodes(weak: Data, strong: Data, child_size: int, length: int, /) -> tuple[bytes, bytes]:
+    """Weak and strong of the parents of a level whose children cover `length` bytes."""
+    sums = _sums(weak)
+    digests = as_bytes(strong)
+    if child_size < 1 or length < 0:
+        raise ValueError("child_size must be positive and length not negative")
+    if sums.size != -(-length // child_size):
+        raise ValueError("weak must hold 4 bytes for each child")
+    if digests.size != _DIGEST * sums.size:
+        raise ValueError("strong must hold 32 bytes for each child")
+    shift = np.full(sums.size, power(child_size), np.uint32)
+    shift[-1:] = power(length - (sums.size - 1) * child_size)
+    parents = np.zeros(-(-sums.size // FANOUT), "<u4")
+    for child in range(FANOUT):
+        column = sums[child::FANOUT]
+        head = parents[: column.size]
+        head *= shift[child::FANOUT]
+        head += column
+    return parents.tobytes(), _digests(digests, FANOUT * _DIGEST)
+
+
+def equal_rows(a: Data, b: Data, width: int, /) -> bytes:
+    """One byte for each row of `width` bytes: 1 where the rows of `a` and `b` are equal, else 0."""
+    left = as_bytes(a)
+    right = as_bytes(b)
+    if width < 1 or left.size % width:
+        raise ValueError("width must be positive and divide the rows")
+    if left.size != right.size:
+        raise ValueError("a and b must be equally long")
+    same: NDArray[np.bool_] = (left == right).reshape(-1, width).all(axis=1)
+    return same.tobytes()
+
+
+def _digests(view: NDArray[np.uint8], size: int) -> bytes:
+    pieces = view.data
+    return b"".join([blake3(pieces[at : at + size]).digest() for at in range(0, len(pieces), size)])
+
+
+def _sums(weak: Data) -> NDArray[np.uint32]:
+    packed = as_bytes(weak)
+    if packed.size % 4:
+        raise ValueError("weak must hold 4 bytes for each block")
+    return packed.view("<u4").astype(np.uint32, copy=False)
+
+
+def _level(block: int) -> int:
+    level, size = 0, LEAF
+    while size < block:
+        level, size = level + 1, size * FANOUT
+    if size != block:
+        raise ValueError("block must be a leaf's size times a power of the fanout")
+    return level
+
+
+def _changes(rows: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """True for each row that differs from the one before it; the first does."""
+    out = np.ones(len(rows), np.bool_)
+    differ = rows[1:] != rows[:-1]
+    out[1:] = differ if differ.ndim == 1 else differ.any(axis=1)
+    return out
+
+
+def _order(sums: NDArray[np.uint32], rows: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """The indices of the wanted blocks in the order of (weak, strong)."""
+    order = np.argsort(sums, kind="stable").astype(np.uint32)
+    new = _changes(sums[order])
+    crowded = ~(new & np.append(new[1:], True))
+    some = order[crowded]
+    keys = rows[some].view(f"S{rows.shape[1]}").ravel()
+    order[crowded] = some[np.lexsort((keys, sums[some]))]
+    return order
+
+
+@final
+class Matcher:
+    """The rolling search for wanted blocks.
+
+    The wanted blocks are kept in the order of (weak, strong). A run of equal weak sums is a group;
+    in it, a run of equal strong hashes is one distinct block, named by its first place. Both are
+    found by bisection, so that no crafted set of hashes makes a long chain.
+    """
+
+    def __init__(self, weak: Data, strong: Data, width: int, block: int, /) -> None:
+        sums = _sums(weak)
+        if not 1 <= width <= _DIGEST:
+            raise ValueError("width must be 1 to 32")
+        rows = as_bytes(strong)
+        if rows.size != width * sums.size:
+            raise ValueError("strong must hold width bytes for each block")
+        if sums.size > _MAX_WANTED:
+            raise ValueError("too many wanted blocks")
+        self._levels, self._block, self._width = _level(block), block, width
+        self._order = _order(sums, rows.reshape(-1, width))
+        self._strong = rows.data
+        ordered = sums[self._order]
+        self._group_sum, starts = np.unique(ordered, return_index=True)
+        self._group_start = np.append(starts, ordered.size)
+        self._first = _changes(ordered) | _changes(rows.reshape(-1, width)[self._order])
+        self._left = np.add.reduceat(self._first, starts, dtype=np.int64) if starts.size else starts
+        self._failed = np.zeros(starts.size, np.uint16)
+        self._alive = np.ones(starts.size, np.bool_)
+        self._live = starts.size
+        self._where = np.full(ordered.size, -1, np.int64)
+        bits = min(max((64 * starts.size).bit_length(), 16), 24)
+        self._shift = 32 - bits
+        self._filter = np.zeros(1 << bits, np.bool_)
+        self._filter[self._group_sum >> np.uint32(self._shift)] = True
+        self._lock = Lock()  # held by the one scan, or offsets, that is running
+        self._scanned = 0
+        self._vain = 0
+        self.pending = int(np.count_nonzero(self._first))
+        self.hashed = 0
+
+    def scan(self, data: Data, base: int, /) -> None:
+        """Try every window of `data`, whose first byte has offset `base`."""
+        view = as_bytes(data)
+        if not 0 <= base <= _MAX_OFFSET - view.size:
+            raise ValueError("base must not be negative, nor base + len(data) exceed 2**63 - 1")
+        positions = view.size - self._block + 1
+        if positions > 0:
+            with self._lock:
+                self._scan(view, positions, base)
+
+    def _scan(self, view: NDArray[np.uint8], positions: int, base: int) -> None:
+        first, free = weak_sum(view[: self._block]), 0
+        for start in range(0, positions, _SLICE):
+            if not self._live:
+                break
+            count = min(_SLICE, positions - start)
+            sums = self._roll(view, start, count, first)
+            free = self._try(view, start, sums, base, free)
+            if start + count < positions:
+                last = start + count - 1
+                gone = int(view[last]) * power(self._block)
+                first = (int(sums[-1]) * B + int(view[last + self._block]) - gone) % MODULUS
+        self._scanned += positions
+
+    def offsets(self) -> bytes:
+        """An int64 for each wanted block: an offset where it was found, or -1."""
+        places = np.arange(self._first.size)
+        first = np.maximum.accumulate(np.where(self._first, places, 0))
+        out = np.empty(places.size, "<i8")
+        with self._lock:
+            out[self._order] = self._where[first]
+        return out.tobytes()
+
+    def _roll(
+        self, view: NDArray[np.uint8], start: int, count: int, first: int
+    ) -> NDArray[np.uint32]:
+        """The sums of the windows at `start`.. of which the first's is `first`, shape (count,).
+
+        S(i+1) = S(i)*B + d(i), so S(i) = B**i * (S(0) + sum of d(j) * B**-(j+1) for j < i).
+        """
+        stop = start + count - 1
+        sums = np.empty(count, np.uint32)
+        sums[0] = first
+        steps = sums[1:]
+        factor = np.uint32(-power(self._block) % MODULUS)
+        np.multiply(view[start:stop], factor, out=steps, dtype=np.uint32)
+        steps += view[start + self._block : stop + self._block]
+        steps *= powers(_SLICE, power(-1))[1:count]
+        np.cumsum(sums, dtype=np.uint32, out=sums)
+        sums *= powers(_SLICE)[:count]
+        return sums
+
+    def _try(
+        self, view: NDArray[np.uint8], start: int, sums: NDArray[np.uint32], base: int, free: int
+    ) -> int:
+        """Check the windows whose sum is wanted; the first position after what was found."""
+        hits = np.flatnonzero(self._filter[(sums >> np.uint32(self._shift)).astype(np.intp)])
+        groups = np.searchsorted(self._group_sum, sums[hits])
+        groups[groups == self._group_sum.size] = 0
+        wanted = self._group_sum[groups] == sums[hits]
+        hits, groups = hits[wanted] + start, groups[wanted]
+        for at in range(0, hits.size, _CHUNK):
+            chunk = slice(at, at + _CHUNK)
+            keep = self._alive[groups[chunk]] & (hits[chunk] >= free)
+            places, members = hits[chunk][keep].tolist(), groups[chunk][keep].tolist()
+            for position, group in zip(places, members, strict=True):
+                if position >= free and self._check(view, position, group, base):
+                    free = position + self._block
+        return free
+
+    def _check(self, view: NDArray[np.uint8], position: int, group: int, base: int) -> bool:
+        """Hash the window unless its group is dead or too much was hashed in vain; is it wanted?"""
+        scanned = self._scanned + position
+        allowed = _GIVE_UP + scanned // self._block * _VAIN_RATIO
+        if not self._alive[group] or self._vain >= allowed:
+            return False
+        self.hashed += 1
+        digest = self._digest(view[position : position + self._block])
+        start, stop = self._group_start[group : group + 2].tolist()
+        place = bisect_left(range(stop), digest, start, stop, key=self._strong_at)
+        if place == stop or self._strong_at(place) != digest:
+            self._vain += 1
+            self._failed[group] += 1
+            if self._failed[group] >= _GIVE_UP + (scanned >> _GIVE_UP_SHIFT):
+                self._kill(group)
+            return False
+        if self._where[place] < 0:
+            self._where[place] = base + position
+            self.pending -= 1
+            self._left[group] -= 1
+            if not self._left[group]:
+                self._kill(group)
+        return True
+
+    def _digest(self, block: NDArray[np.uint8]) -> bytes:
+        digests = _digests(block, LEAF)
+        for _ in range(self._levels):
+            digests = _digests(as_bytes(digests), FANOUT * _DIGEST)
+        return digests[: self._width]
+
+    def _strong_at(self, place: int) -> bytes:
+        start = int(self._order[place]) * self._width
+        return bytes(self._strong[start : start + self._width])
+
+    def _kill(self, group: int) -> None:
+        """Look for this weak sum no more; clear the filter's slot if no other is alive there."""
+        self._alive[group] = False
+        self._live -= 1
+        slot = self._slot(group)
+        for side in (-1, 1):
+            near = group + side
+            while 0 <= near < self._alive.size and self._slot(near) == slot:
+                # Many groups in one slot are crafted: to go through them at each death is slow.
+                if self._alive[near] or abs(near - group) == _NEAR:
+                    return
+                near += side
+        self._filter[slot] = False
+
+    def _slot(self, group: int) -> int:
+        return int(self._group_sum[group]) >> self._shift

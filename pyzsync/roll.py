@@ -1,0 +1,98 @@
+"""The rolling search: the weak sum at every byte of old files, for what nothing else has found.
+
+zsync's search (Tridgell's from rsync, with the roles of the two sides exchanged). It comes last,
+since it alone reads old files, and it reads only the parts that the blueprint does not use yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pyzsync.blueprint import Blueprint
+from pyzsync.grid import WINDOW, node_size
+from pyzsync.hashes import hash_level
+from pyzsync.kernel import Matcher
+from pyzsync.runs import Runs
+from pyzsync.target import Target
+
+Read = Callable[[int, int], bytes]
+
+
+def roll(blueprint: Blueprint, target: Target, read: Read, old_length: int, level: int) -> int:
+    """Search the unused old bytes for the unmatched nodes of ``level``, at every offset.
+
+    ``read(offset, size)`` returns old bytes of the caller's ``old_length``; fewer than asked means
+    that the file has shrunk, and that part is skipped. Returns the bytes found.
+    """
+    nodes = np.flatnonzero(target.known(level) & blueprint.unmatched(level))
+    whole = nodes[nodes < target.length // node_size(level)]
+    found = 0
+    if len(whole):
+        hashes = target.hashes(level).take(whole)
+        matcher = Matcher(hashes.weak.data, hashes.strong.data, target.width, node_size(level))
+        for start, stop in unused(blueprint, old_length, node_size(level)):
+            if not matcher.pending:
+                break
+            _scan(matcher, read, start, stop, node_size(level))
+        sources = np.frombuffer(matcher.offsets(), dtype="<i8")
+        hit = sources >= 0
+        found = blueprint.fill("roll", level, whole[hit], sources[hit])
+    if len(whole) < len(nodes):
+        found += _find_tail(blueprint, target, read, old_length, level)
+    return found
+
+
+def unused(blueprint: Blueprint, old_length: int, block: int) -> Runs:
+    """The old bytes to search for blocks that touch bytes which the blueprint does not use."""
+    used = np.unique(blueprint.source[blueprint.source >= 0])
+    used = used[used < old_length]
+    starts = np.append(0, used + blueprint.unit)
+    stops = np.append(used, old_length)
+    gap = starts < stops
+    starts = np.maximum(starts[gap] - (block - 1), 0)
+    stops = np.minimum(stops[gap] + (block - 1), old_length)
+    if not len(starts):
+        return []
+    # Widened gaps that touch become one; both columns ascend, so neighbours tell.
+    apart = starts[1:] > stops[:-1]
+    firsts = starts[np.append(True, apart)]
+    lasts = stops[np.append(apart, True)]
+    long = lasts - firsts >= block
+    return list(zip(firsts[long].tolist(), lasts[long].tolist(), strict=True))
+
+
+def _scan(matcher: Matcher, read: Read, start: int, stop: int, block: int) -> None:
+    """Feed one range in pieces that overlap by ``block - 1`` bytes."""
+    piece = max(WINDOW, 2 * block)
+    while stop - start >= block and matcher.pending:
+        asked = min(piece, stop - start)
+        data = read(start, asked)
+        matcher.scan(data, start)
+        if len(data) < asked:
+            return
+        start += asked - (block - 1)
+
+
+def _find_tail(
+    blueprint: Blueprint, target: Target, read: Read, old_length: int, level: int
+) -> int:
+    """The short last node: right after the one before it, at the same offset, at the old end.
+
+    At most three reads of less than a node; equal bytes elsewhere are not worth a search.
+    """
+    last = len(target.known(level)) - 1
+    size = target.length - last * node_size(level)
+    wanted = target.hashes(level)[last : last + 1]
+    places = [target.length - size, old_length - size]
+    before = (target.length - size) // blueprint.unit - 1
+    if before >= 0 and blueprint.source[before] >= 0:
+        places.insert(0, int(blueprint.source[before]) + blueprint.unit)
+    for source in dict.fromkeys(places):
+        if not 0 <= source <= old_length - size:
+            continue
+        data = read(source, size)
+        if len(data) == size and hash_level(data, level).equal(wanted)[0]:
+            return blueprint.fill("roll", level, np.array([last]), np.array([source]))
+    return 0

@@ -1,0 +1,172 @@
+"""What can be typed: names, options and help. The work is in the modules that commands import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 failed, or trees differ; 2 wrong command line or configuration; "
+    "3 no hub, or it refused; 130 interrupted. The environment works too: "
+    "PYZSYNC_HUB__LISTEN, PYZSYNC_CLIENT__HUB, PYZSYNC_LOG__FORMAT and so on."
+)
+
+app = typer.Typer(
+    help="Keep many replicas of one directory: a hub publishes it, clients follow.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,  # cli.main says what went wrong
+)
+
+Root = Annotated[
+    Path | None,
+    typer.Argument(metavar="[ROOT]", help="The directory; the working directory if not given."),
+]
+State = Annotated[
+    Path | None, typer.Option(help="Where the daemon keeps its own files [ROOT/.pyzsync].")
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="A TOML file; see config.example.toml.")
+]
+TokenFile = Annotated[
+    Path | None, typer.Option(help="A file that holds the token hub and clients share.")
+]
+MassDelete = Annotated[
+    bool | None,
+    typer.Option("--allow-mass-delete", help="Believe it when most of the tree is gone."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+ReadableFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        from pyzsync import kernel
+
+        typer.echo(f"pyzsync-daemon {version('pyzsync-daemon')} (kernel: {kernel.name})")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Version and kernel."),
+    ] = False,
+) -> None:
+    """Keep many replicas of one directory: a hub publishes it, clients follow."""
+
+
+@app.command(
+    epilog="Example: [bold]pyzsync hub /srv/data --listen 0.0.0.0:8471 --token-file token[/bold]"
+)
+def hub(
+    root: Root = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Port 0 picks a free one.")
+    ] = None,
+    state: State = None,
+    config: ConfigFile = None,
+    token_file: TokenFile = None,
+    allow_mass_delete: MassDelete = None,
+) -> None:
+    """Publish a directory: watch it, and tell every client what changed.
+
+    Prints "listening on ws://HOST:PORT" once it serves. Ctrl-C or SIGTERM drains and ends it.
+    """
+    from pyzsync_daemon.cli.daemons import run_hub
+
+    options = {
+        "root": root,
+        "listen": listen,
+        "state": state,
+        "token_file": token_file,
+        "allow_mass_delete": allow_mass_delete,
+    }
+    run_hub(config, options)
+
+
+@app.command(
+    epilog="Example: [bold]pyzsync client replica --hub ws://hub.example:8471 --once[/bold]"
+)
+def client(
+    root: Root = None,
+    hub: Annotated[str | None, typer.Option(metavar="URL", help="ws://... or wss://...")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Bring it up to date, then exit.")] = False,
+    state: State = None,
+    config: ConfigFile = None,
+    token_file: TokenFile = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="Trust only this CA (PEM) for wss://.")
+    ] = None,
+    conflict: Annotated[
+        str | None,
+        typer.Option(metavar="keep|overwrite|refuse", help="What becomes of local edits."),
+    ] = None,
+    mirror: Annotated[
+        bool | None, typer.Option("--mirror", help="Also remove what the hub never had.")
+    ] = None,
+    accept_new_hub: Annotated[
+        bool | None, typer.Option("--accept-new-hub", help="Follow another hub than before.")
+    ] = None,
+    allow_mass_delete: MassDelete = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a replica of a hub's directory.
+
+    Reconnects by itself. A file that was edited here is kept aside before it is replaced.
+    """
+    from pyzsync_daemon.cli.daemons import run_client
+
+    options = {
+        "root": root,
+        "hub": hub,
+        "state": state,
+        "token_file": token_file,
+        "tls_ca": tls_ca,
+        "conflict": conflict,
+        "mirror": mirror,
+        "accept_new_hub": accept_new_hub,
+        "allow_mass_delete": allow_mass_delete,
+    }
+    run_client(config, options, once=once, as_json=as_json)
+
+
+@app.command(epilog="Example: [bold]pyzsync demo[/bold]")
+def demo() -> None:
+    """Show it: a hub, three clients, some edits, and what travelled."""
+    from pyzsync_daemon.demo import run_demo
+
+    run_demo()
+
+
+@app.command(epilog="Example: [bold]pyzsync hashlist disk.img --json[/bold]")
+def hashlist(file: ReadableFile, as_json: AsJson = False) -> None:
+    """Hash a file: its version, its length, the leaves of its hash tree."""
+    from pyzsync_daemon.cli.measure import show_hashlist
+
+    show_hashlist(file, as_json=as_json)
+
+
+@app.command(epilog="Example: [bold]pyzsync blueprint release-1.tar release-2.tar[/bold]")
+def blueprint(old: ReadableFile, new: ReadableFile, as_json: AsJson = False) -> None:
+    """Tell what a client that has OLD must fetch for NEW, and what each step finds."""
+    from pyzsync_daemon.cli.measure import show_blueprint
+
+    show_blueprint(old, new, as_json=as_json)
+
+
+@app.command(epilog="Example: [bold]pyzsync check-config pyzsync.toml[/bold]")
+def check_config(file: Path) -> None:
+    """Check a configuration file; names every wrong key or value and what is allowed."""
+    from pyzsync_daemon.cli.checking import check
+
+    check(file)

@@ -1,0 +1,1 @@
+"""The client: follow the hub, find what is missing, fetch, patch, replace."""

@@ -1,0 +1,247 @@
+"""The client daemon: keeps a session connected to its hub and its effects running."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from protocol.errors import Code, ProtocolError
+from protocol.messages import Announce, Message, Welcome
+from pyzsync_daemon import logs
+from pyzsync_daemon.client.backoff import Backoff
+from pyzsync_daemon.client.effects import Applied, Committed, Effect, Put, Result
+from pyzsync_daemon.client.link import Busy, Link, open_link
+from pyzsync_daemon.client.runner import Runner
+from pyzsync_daemon.client.session import ClientSession
+from pyzsync_daemon.client.workbench import Workbench
+from pyzsync_daemon.config import ClientSettings
+from pyzsync_daemon.errors import HubRefused, HubUnreachable, NotUpToDate
+from pyzsync_daemon.progress import Feed
+from pyzsync_daemon.transport import AGENT
+
+__all__ = ["Summary", "follow"]
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a client did. Bytes: ``fetched`` as content, ``received`` and ``sent`` in frames."""
+
+    applied: int = 0
+    fetched: int = 0
+    reused: int = 0
+    received: int = 0
+    sent: int = 0
+    conflicts: int = 0
+    seconds: float = 0.0
+
+
+async def follow(
+    settings: ClientSettings, *, once: bool, progress: Feed, stop: asyncio.Event
+) -> Summary:
+    """Keep the replica level with the hub until ``stop`` is set; with ``once`` until it is level.
+
+    Raises ``HubRefused``; with ``once`` also ``HubUnreachable`` and ``NotUpToDate``.
+    """
+    began = time.monotonic()
+    workbench = await asyncio.to_thread(Workbench.open, settings)
+    try:
+        daemon = ClientDaemon(settings, workbench, progress, once=once)
+        await daemon.run(stop)
+    finally:
+        await asyncio.to_thread(workbench.close)
+    daemon.summary.seconds = time.monotonic() - began
+    return daemon.summary
+
+
+class ClientDaemon:
+    """One replica, its session and the connection it has at the moment."""
+
+    def __init__(
+        self, settings: ClientSettings, workbench: Workbench, progress: Feed, *, once: bool
+    ) -> None:
+        self.summary = Summary()
+        self._settings = settings
+        self._progress = progress
+        self._once = once
+        self._session = ClientSession(
+            AGENT,
+            b"" if settings.accept_new_hub else workbench.hub,
+            workbench.position,
+            settings.inflight_bytes,
+        )
+        self._runner = Runner(workbench.run, self._completed)
+        self._backoff = Backoff(settings.backoff_min_s, settings.backoff_max_s, random.uniform)
+        self._link: Link | None = None
+        self._level = asyncio.Event()  # set when the session has settled
+        self._alarm: asyncio.TimerHandle | None = None
+        self._heard: dict[str, float] = {}  # path -> when its change was announced
+        self._fetched: dict[str, int] = {}  # path -> bytes of its blocks so far, for the progress
+        self._told: dict[str, str] = {}  # problems that were logged
+        self._log = structlog.get_logger().bind(hub=settings.hub)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop``, a defect, or (with ``once``) until the replica is level with the hub."""
+        self._session.audit()
+        self._pump()
+        ends = [asyncio.ensure_future(stop.wait()), self._runner.failed]
+        if self._once:
+            ends.append(asyncio.ensure_future(self._level.wait()))
+        work = [
+            asyncio.create_task(self._keep_connected()),
+            asyncio.create_task(self._keep_audited()),
+        ]
+        try:
+            done, _ = await asyncio.wait([*ends, *work], return_when=asyncio.FIRST_COMPLETED)
+            for end in done:
+                end.result()
+        finally:
+            await self._end([*ends, *work])
+        if self._once:
+            self._check_level()
+
+    # --- connection ----------------------------------------------------------------------------
+
+    async def _keep_connected(self) -> None:
+        while True:
+            wait = 0.0
+            try:
+                await self._connect_once()
+            except HubUnreachable as error:
+                if self._once and not isinstance(error, Busy):
+                    raise
+                wait = error.retry_after if isinstance(error, Busy) else 0.0
+                self._log.warning("hub unreachable", reason=error.reason)
+            goodbye = self._session.goodbye
+            if goodbye is not None:
+                wait = goodbye.retry_after_ms / 1000
+                self._log.info("hub said goodbye", code=goodbye.code.name, reason=goodbye.detail)
+                if not goodbye.code.retry and goodbye.code is not Code.NORMAL:
+                    raise HubRefused(self._settings.hub, goodbye.detail, goodbye.code.advice)
+            await asyncio.sleep(self._backoff.next(wait))
+
+    async def _connect_once(self) -> None:
+        """Connect and serve one connection to its end."""
+        websocket = await open_link(self._settings)
+        self._link = Link(websocket, self._received)
+        try:
+            self._session.connected()
+            self._pump()
+            await self._link.run()
+        except ProtocolError as error:
+            if error.code is Code.WRONG_HUB:
+                raise HubRefused(self._settings.hub, error.detail, error.code.advice) from error
+            self._log.error("hub misbehaved", reason=str(error))
+        finally:
+            self._count(self._link)
+            self._link = None
+            self._session.lost()
+            self._pump()
+
+    async def _keep_audited(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.audit_s)
+            self._session.audit()
+            self._pump()
+
+    # --- events --------------------------------------------------------------------------------
+
+    def _received(self, message: Message) -> None:
+        now = time.monotonic()
+        self._session.receive(message, now)
+        match message:
+            case Welcome():
+                self._backoff.reset()
+                self._log.info("connected", agent=message.agent, resumed=message.resumed)
+            case Announce():
+                for change in message.changes:
+                    self._heard[change.path] = now
+        self._pump()
+
+    def _completed(self, effect: Effect, result: Result) -> None:
+        self._session.complete(effect, result, time.monotonic())
+        if isinstance(effect, Put):
+            self._staged(effect)
+        elif isinstance(result, Committed):
+            for applied in result.applied:
+                self._applied(applied)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Send and start whatever the session wants now; ask to be woken when it wants more."""
+        now = time.monotonic()
+        messages, effects = self._session.take(now)
+        if self._link is not None:
+            self._link.send(messages)
+        for effect in effects:
+            self._runner.start(effect)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        wake_at = self._session.wake_at()
+        loop = asyncio.get_running_loop()
+        self._alarm = None if wake_at is None else loop.call_later(wake_at - now, self._pump)
+        self._tell_problems()
+        if self._session.settled:
+            self._level.set()
+        else:
+            self._level.clear()
+
+    # --- what the user sees --------------------------------------------------------------------
+
+    def _staged(self, put: Put) -> None:
+        path, size = put.change.path, put.change.size
+        self._fetched[path] = min(self._fetched.get(path, 0) + put.size, size - 1)
+        self._progress(path, self._fetched[path], size)
+
+    def _applied(self, applied: Applied) -> None:
+        change, now = applied.change, time.monotonic()
+        if self._fetched.pop(change.path, None) is not None:
+            self._progress(change.path, change.size, change.size)
+        logs.applied(
+            path=change.path,
+            kind=change.kind.name.lower(),
+            size=change.size,
+            fetched=applied.fetched,
+            reused=applied.reused,
+            ms=(now - self._heard.pop(change.path, now)) * 1000,
+            conflict=applied.conflict,
+        )
+        summary = self.summary
+        summary.applied += 1
+        summary.fetched += applied.fetched
+        summary.reused += applied.reused
+        summary.conflicts += bool(applied.conflict)
+
+    def _tell_problems(self) -> None:
+        """Log each problem once, when it begins and when its reason changes."""
+        problems = self._session.problems
+        for path, reason in problems.items():
+            if self._told.get(path) != reason:
+                self._log.error("not applied", path=path, reason=reason)
+        self._told = problems
+
+    def _count(self, link: Link) -> None:
+        self.summary.received += link.received
+        self.summary.sent += link.sent
+
+    # --- the end -------------------------------------------------------------------------------
+
+    async def _end(self, tasks: list[asyncio.Future[None] | asyncio.Task[None]]) -> None:
+        """Stop in order: no new effect, the running ones to their end, then the connection."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        await self._runner.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _check_level(self) -> None:
+        problems = self._session.problems
+        if not self._session.settled:
+            raise NotUpToDate(len(problems), "it was stopped before")
+        if problems:
+            path, reason = next(iter(problems.items()))
+            raise NotUpToDate(len(problems), f"{len(problems)} not applied, first {path}: {reason}")

@@ -1,0 +1,273 @@
+"""What the hub gave this replica, and what is being put in place.
+
+One row a path: the change as the hub announced it, and the fingerprint of what was then on disk.
+A path whose fingerprint still agrees holds the hub's bytes; everything else has to be looked at.
+Intents say which replacements were under way when the process died (``recover``).
+
+Every transaction is durable when it returns (``synchronous = FULL``): an intent must be on disk
+before the first rename it speaks of, and a saved position must never be ahead of the records. A
+batch pays for it twice, whatever its size.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from protocol.messages import Change, Flag, Kind, Position
+from pyzsync_daemon.files.db import open_database, transaction
+from pyzsync_daemon.files.root import Fingerprint
+
+_SCHEMA = """
+CREATE TABLE records (
+    path BLOB PRIMARY KEY, seq INTEGER NOT NULL, kind INTEGER NOT NULL, mode INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, size INTEGER NOT NULL, version BLOB NOT NULL, target BLOB NOT NULL,
+    flags INTEGER NOT NULL, fingerprint BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX records_by_version ON records (version) WHERE kind = 1;
+CREATE TABLE intents (
+    path BLOB NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, mode INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, size INTEGER NOT NULL, version BLOB NOT NULL, target BLOB NOT NULL,
+    flags INTEGER NOT NULL, name TEXT PRIMARY KEY, staged BLOB, expected BLOB, ours INTEGER NOT NULL,
+    displaces BLOB NOT NULL, announced INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+_VERSION = 1
+_FINGERPRINT = struct.Struct("<QQqqI")  # an inode number may use all 64 bits; SQLite's have a sign
+_POSITION = struct.Struct("<16sQ32s")
+_CHANGE = "path, seq, kind, mode, mtime_ns, size, version, target, flags"
+_LOOKUP = 500  # parameters of one statement; SQLite's oldest limit is 999
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An entry as the hub gave it, and the fingerprint it had on disk then."""
+
+    change: Change
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One replacement (or deletion) that is about to happen.
+
+    ``name`` is its name in staging: before, the new entry's; afterwards, that of what it displaced.
+    ``staged`` is the new entry (None: a deletion), ``expected`` what is thought to be at the path
+    (None: nothing). With ``ours`` that is the hub's and may be let go (``displaces`` is its version,
+    if it is a file); otherwise it goes aside. ``announced`` is False for a parent directory that
+    the hub has not announced yet: it is made, but not recorded.
+    """
+
+    change: Change
+    name: str
+    staged: Fingerprint | None
+    expected: Fingerprint | None
+    ours: bool
+    displaces: bytes
+    announced: bool
+
+
+class ClientIndex:
+    """The replica's database. Any thread may call; transactions are one at a time.
+
+    Raises ``sqlite3.Error``, or ``ForeignDatabase`` on opening.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        self._db = open_database(path, _SCHEMA, _VERSION)
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._db.close()
+
+    # --- records ---------------------------------------------------------------------------------
+
+    def get(self, path: str) -> Record | None:
+        """The record of one path."""
+        return self.lookup([path]).get(path)
+
+    def lookup(self, paths: Sequence[str]) -> dict[str, Record]:
+        """The records of those of the paths that have one."""
+        found: dict[str, Record] = {}
+        for start in range(0, len(paths), _LOOKUP):
+            keys = [os.fsencode(path) for path in paths[start : start + _LOOKUP]]
+            marks = ",".join("?" * len(keys))
+            query = f"SELECT {_CHANGE}, fingerprint FROM records WHERE path IN ({marks})"  # noqa: S608
+            found.update((record.change.path, record) for record in self._records(query, keys))
+        return found
+
+    def records(self) -> Iterator[Record]:
+        """All records, in the order of their paths' bytes, read a page at a time."""
+        after = b""
+        query = (
+            f"SELECT {_CHANGE}, fingerprint FROM records WHERE path > ? ORDER BY path LIMIT 1000"  # noqa: S608
+        )
+        while page := self._records(query, [after]):
+            yield from page
+            after = os.fsencode(page[-1].change.path)
+
+    def beneath(self, path: str) -> list[Record]:
+        """The records of everything inside the directory ``path``."""
+        prefix = os.fsencode(path) + b"/"
+        query = f"SELECT {_CHANGE}, fingerprint FROM records WHERE path > ? AND path < ?"  # noqa: S608
+        return self._records(query, [prefix, prefix[:-1] + b"0"])  # "0" follows "/"
+
+    def holders(self, version: bytes, limit: int = 4) -> list[Record]:
+        """Some records of files that have this version."""
+        query = f"SELECT {_CHANGE}, fingerprint FROM records WHERE kind = 1 AND version = ? LIMIT ?"  # noqa: S608
+        return self._records(query, [version, limit])
+
+    def count(self) -> int:
+        """How many paths are recorded."""
+        with self._lock:
+            (count,) = self._db.execute("SELECT count(*) FROM records").fetchone()
+        return int(count)
+
+    def paths(self) -> list[str]:
+        """All recorded paths."""
+        with self._lock:
+            return [os.fsdecode(row[0]) for row in self._db.execute("SELECT path FROM records")]
+
+    def versions(self) -> set[bytes]:
+        """The versions of all recorded files."""
+        with self._lock:
+            rows = self._db.execute("SELECT DISTINCT version FROM records WHERE kind = 1")
+            return {row[0] for row in rows}
+
+    # --- what changes together ---------------------------------------------------------------------
+
+    def record(
+        self, put: Iterable[Record], drop: Iterable[str] = (), done: Iterable[str] = ()
+    ) -> None:
+        """Write records, drop those of paths that are gone, and end the intents named ``done``."""
+        rows = [(*_row(each.change), _pack(each.fingerprint)) for each in put]
+        gone = [(os.fsencode(path),) for path in drop]
+        ended = [(name,) for name in done]
+        if not (rows or gone or ended):
+            return
+        with self._lock, transaction(self._db) as db:
+            db.executemany("DELETE FROM records WHERE path = ?", gone)
+            db.executemany(f"INSERT OR REPLACE INTO records VALUES ({_marks(10)})", rows)  # noqa: S608
+            db.executemany("DELETE FROM intents WHERE name = ?", ended)
+
+    def intend(self, intents: Iterable[Intent]) -> None:
+        """Write down what is about to happen; durable when this returns."""
+        rows = [
+            (
+                *_row(each.change),
+                each.name,
+                each.staged and _pack(each.staged),
+                each.expected and _pack(each.expected),
+                each.ours,
+                each.displaces,
+                each.announced,
+            )
+            for each in intents
+        ]
+        with self._lock, transaction(self._db) as db:
+            db.executemany(f"INSERT OR REPLACE INTO intents VALUES ({_marks(15)})", rows)  # noqa: S608
+
+    def intents(self) -> list[Intent]:
+        """What was under way, parents before children."""
+        query = (
+            f"SELECT {_CHANGE}, name, staged, expected, ours, displaces, announced "  # noqa: S608
+            "FROM intents ORDER BY path"
+        )
+        with self._lock:
+            rows = self._db.execute(query).fetchall()
+        return [
+            Intent(
+                _change(row),
+                row[9],
+                row[10] and _unpack(row[10]),
+                row[11] and _unpack(row[11]),
+                bool(row[12]),
+                row[13],
+                bool(row[14]),
+            )
+            for row in rows
+        ]
+
+    # --- the hub -----------------------------------------------------------------------------------
+
+    def save(self, hub: bytes, position: Position | None) -> None:
+        """Remember the hub's identity and how far the replica follows it."""
+        packed = _POSITION.pack(position.epoch, position.seq, position.head) if position else b""
+        with self._lock, transaction(self._db) as db:
+            rows = [("hub", hub), ("position", packed)]
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+    @property
+    def hub(self) -> bytes:
+        """The identity of the hub that this replica follows; empty before the first one."""
+        return self._meta("hub")
+
+    @property
+    def position(self) -> Position | None:
+        """How far the replica follows the hub."""
+        packed = self._meta("position")
+        return Position(*_POSITION.unpack(packed)) if packed else None
+
+    def _meta(self, key: str) -> bytes:
+        with self._lock:
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
+        return bytes(row[0]) if row else b""
+
+    def _records(self, query: str, values: Sequence[object]) -> list[Record]:
+        with self._lock:
+            rows = self._db.execute(query, values).fetchall()  # type: ignore[arg-type]
+        return [Record(_change(row), _unpack(row[9])) for row in rows]
+
+
+def _row(change: Change) -> tuple[object, ...]:
+    return (
+        os.fsencode(change.path),
+        change.seq,
+        int(change.kind),
+        change.mode,
+        change.mtime_ns,
+        change.size,
+        change.version,
+        os.fsencode(change.target),
+        int(change.flags),
+    )
+
+
+def _change(row: sqlite3.Row) -> Change:
+    return Change(
+        seq=row[1],
+        path=os.fsdecode(row[0]),
+        kind=Kind(row[2]),
+        mode=row[3],
+        mtime_ns=row[4],
+        size=row[5],
+        version=row[6],
+        target=os.fsdecode(row[7]),
+        flags=Flag(row[8]),
+    )
+
+
+def _pack(fingerprint: Fingerprint) -> bytes:
+    return _FINGERPRINT.pack(
+        fingerprint.ino,
+        fingerprint.size,
+        fingerprint.mtime_ns,
+        fingerprint.ctime_ns,
+        fingerprint.mode,
+    )
+
+
+def _unpack(packed: bytes) -> Fingerprint:
+    return Fingerprint(*_FINGERPRINT.unpack(packed))
+
+
+def _marks(count: int) -> str:
+    return ",".join("?" * count)

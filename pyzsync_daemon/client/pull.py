@@ -1,0 +1,171 @@
+"""One version on its way from the hub into staging.
+
+Without old bytes all blocks are asked for at once. With old bytes: one coarse hashlist (the level
+that the hub pushes), compared with the old trees at the same offsets; then the finest hashes of
+what that left open, searched for in all old bytes; then the leaves that nothing old gave. Whatever
+is staged is hashed from the staged bytes; only then is it believed, and never asked for again.
+
+If all windows hold and the whole does not, a block was matched by chance: one second try with all
+the finest hashes. The session calls the methods one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from protocol import runs
+from protocol.messages import BlockQuery, Change, Flag, Hashlist
+from pyzsync import (
+    Blueprint,
+    Hashes,
+    HashTree,
+    Patch,
+    Target,
+    VersionMismatch,
+    compare_same_offset,
+    roll,
+    slide,
+)
+from pyzsync.grid import LEAF, WINDOW_LEAVES, push_level, window_bytes, window_count
+from pyzsync.runs import Runs, mask_of, runs_of
+from pyzsync_daemon.client import queries
+from pyzsync_daemon.client.effects import Plan, Put
+from pyzsync_daemon.client.sources import OldBytes
+from pyzsync_daemon.client.staging import StagedFile, Staging
+from pyzsync_daemon.compression import decompress
+
+
+class Pull:
+    """The transfer of ``change`` into the staging file ``name``, from ``old`` bytes and the hub."""
+
+    def __init__(self, staging: Staging, change: Change, name: str, old: OldBytes) -> None:
+        self.change = change
+        self.name = name
+        self.old = old
+        self.fetched = 0  # bytes of leaves that came from the hub
+        self._staging = staging
+        self._file: StagedFile | None = None
+        self._made: Patch | None = None
+        self._second = False
+
+    def plan(self) -> Plan:
+        """The first step."""
+        version, size = self.change.version, self.change.size
+        if not self.old.files:
+            return Plan(blocks=queries.all_blocks(version, size))
+        return Plan(hashes=queries.hashes(version, size, push_level(size)))
+
+    def match(self, hashlists: tuple[Hashlist, ...]) -> Plan:
+        """Take hashes, find what old bytes give, stage it.
+
+        Returns the finer hashes or the blocks still needed. ``ValueError`` if a hashlist does not
+        fit the file, ``OSError`` if the disk says no.
+        """
+        target, blueprint = self._patch.target, self._patch.blueprint
+        for each in hashlists:
+            hashes = Hashes.from_bytes(each.weak, each.strong, each.width)
+            query = each.query
+            target.add(query.level, query.window, runs.decode(query.nodes), hashes)
+        with self._opened():
+            if not self._second:
+                self._search(hashlists[0].query.level)
+                finer = blueprint.unmatched(target.base) & ~target.known(target.base)
+                if finer.any():
+                    version, size = self.change.version, self.change.size
+                    return Plan(hashes=queries.hashes(version, size, target.base, finer))
+            return Plan(blocks=self._stage_copies())
+
+    def put(self, effect: Put) -> Plan:
+        """Stage one block set and check its window.
+
+        Returns the leaves of the window that are still missing. ``CodedDataError`` if the data does
+        not decode, ``ValueError`` if it does not fit the query, ``OSError`` if the disk says no.
+        """
+        window = effect.query.window
+        leaves = _without(runs.decode(effect.query.leaves), runs.decode(effect.gone))
+        data = decompress(effect.coding, effect.data, self._bytes_of(window, leaves))
+        with self._opened():
+            if leaves:
+                self._patch.put(window, leaves, data)
+                self.fetched += len(data)
+            missing = self._patch.check(window)
+        return Plan(blocks=self._ask(window, missing))
+
+    def finish(self) -> HashTree | Plan:
+        """The verified tree of the whole, or a plan for the second try.
+
+        Raises ``VersionMismatch`` when there is none left, ``MissingBlocks`` if it is too early.
+        """
+        try:
+            return self._patch.finish()
+        except VersionMismatch:
+            if self._second:
+                raise
+        self._second = True
+        version, size = self.change.version, self.change.size
+        target = self._patch.target
+        unknown = ~target.known(target.base)
+        if unknown.any():
+            return Plan(hashes=queries.hashes(version, size, target.base, unknown))
+        return Plan(blocks=queries.all_blocks(version, size))
+
+    # --- inside ------------------------------------------------------------------------------------
+
+    @property
+    def _patch(self) -> Patch:
+        """Made when it is first needed: thousands of small transfers wait at a time."""
+        if self._made is None:
+            target = Target(self.change.version, self.change.size)
+            blueprint = Blueprint(self.change.size)
+            self._made = Patch(target, blueprint, self.old.read, self._read, self._write)
+        return self._made
+
+    def _search(self, level: int) -> None:
+        """Cheapest first: same offsets, then moves by stored sums, then reading old bytes."""
+        target, blueprint = self._patch.target, self._patch.blueprint
+        trees = list(self.old.trees(target.base))
+        for base, tree in trees:
+            compare_same_offset(blueprint, target, tree, level, base)
+        if level > target.base:
+            return
+        for base, tree in trees:
+            slide(blueprint, target, tree, base, level)
+        roll(blueprint, target, self.old.read, self.old.length, level)
+
+    def _stage_copies(self) -> tuple[BlockQuery, ...]:
+        wanted: list[BlockQuery] = []
+        for window in range(window_count(self.change.size)):
+            self._patch.copy(window)
+            wanted += self._ask(window, self._patch.check(window))
+        return tuple(wanted)
+
+    def _ask(self, window: int, leaves: Runs) -> tuple[BlockQuery, ...]:
+        return (queries.blocks(self.change.version, window, leaves),) if leaves else ()
+
+    def _bytes_of(self, window: int, leaves: Runs) -> int:
+        end = window_bytes(self.change.size, window)
+        return sum(min(stop * LEAF, end) - start * LEAF for start, stop in leaves)
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Old files and the staging file are open only while a method works."""
+        sparse = bool(self.change.flags & Flag.SPARSE)
+        with self.old.opened(), self._staging.open(self.name, sparse) as self._file:
+            yield
+
+    def _read(self, offset: int, size: int) -> bytes:
+        assert self._file is not None
+        return self._file.read(offset, size)
+
+    def _write(self, offset: int, data: bytes) -> None:
+        assert self._file is not None
+        self._file.write(offset, data)
+
+
+def _without(leaves: Runs, gone: Runs) -> Runs:
+    """The leaves that are not in ``gone``."""
+    if not gone:
+        return leaves
+    mask = mask_of(leaves, WINDOW_LEAVES) & ~mask_of(gone, WINDOW_LEAVES)
+    return runs_of(mask)

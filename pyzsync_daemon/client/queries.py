@@ -1,0 +1,42 @@
+"""The questions that a transfer asks, cut as the protocol wants them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol import runs
+from protocol.limits import WINDOW_NODES, max_nodes
+from protocol.messages import BlockQuery, HashQuery
+from pyzsync.grid import node_count, strong_width, window_bytes, window_count
+from pyzsync.runs import Runs, runs_of
+
+
+def blocks(version: bytes, window: int, leaves: Runs) -> BlockQuery:
+    """Ask for some leaves of a window."""
+    return BlockQuery(version, window, runs.encode(leaves))
+
+
+def all_blocks(version: bytes, length: int) -> tuple[BlockQuery, ...]:
+    """Ask for every window whole."""
+    return tuple(
+        BlockQuery(version, window, runs.whole(node_count(window_bytes(length, window), 0)))
+        for window in range(window_count(length))
+    )
+
+
+def hashes(
+    version: bytes, length: int, level: int, wanted: NDArray[np.bool_] | None = None
+) -> tuple[HashQuery, ...]:
+    """Ask for the nodes of ``level`` that are ``wanted`` (None: all), each answer in one frame."""
+    count = node_count(length, level)
+    step = max_nodes(strong_width(length))
+    queries = []
+    for first in range(0, count, step):
+        stop = min(first + step, count)
+        mask = np.ones(stop - first, dtype=np.bool_) if wanted is None else wanted[first:stop]
+        window, within = divmod(first, WINDOW_NODES)
+        nodes = [(start + within, end + within) for start, end in runs_of(mask)]
+        if nodes:
+            queries.append(HashQuery(version, level, window, runs.encode(nodes)))
+    return tuple(queries)

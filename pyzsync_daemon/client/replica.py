@@ -1,0 +1,127 @@
+"""The parts of a replica that its disk work shares, opened once and handed to every step.
+
+ROOT/.pyzsync/lock       one client a root
+ROOT/.pyzsync/staging/   entries on their way in, and what interrupted transfers left
+ROOT/.pyzsync/attic/     files that the hub deleted or replaced, for a while
+ROOT/.pyzsync/conflicts/ local content that made way for the hub's
+STATE/index.sqlite       records, intents, position (STATE is ROOT/.pyzsync unless moved)
+STATE/trees/             hash trees of larger files
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pyzsync_daemon.client.attic import Attic
+from pyzsync_daemon.client.conflicts import Conflicts
+from pyzsync_daemon.client.index import ClientIndex
+from pyzsync_daemon.client.staging import HOME, Staging
+from pyzsync_daemon.errors import DaemonError
+from pyzsync_daemon.files.root import Root
+from pyzsync_daemon.files.trees import TreeStore
+from pyzsync_daemon.guard import WINDOW_S
+
+Step = Callable[[str], None]
+
+
+class ReplicaBusy(DaemonError):
+    """Another client works on ``root``."""
+
+    hint = "stop the other client, or give this one a directory of its own"
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.root = root
+
+    def __str__(self) -> str:
+        return f"another client is at work in {self.root}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkbenchSettings:
+    """How a replica treats what is not the hub's, and how careful it is with deletions.
+
+    ``conflict``: local content in the hub's way is kept aside, overwritten, or left (refused).
+    ``mirror``: what the hub never published is moved aside too. ``deletion_share`` of the records,
+    if more than ``deletion_floor``, is the most that may be deleted within ``deletion_window`` (s)
+    unless ``allow_mass_delete``. ``attic_bytes`` and ``attic_count`` bound the attic; files of
+    ``tree_bytes`` and more have their hash tree stored.
+    """
+
+    conflict: Literal["keep", "overwrite", "refuse"] = "keep"
+    mirror: bool = False
+    attic_bytes: int = 256 * 2**20
+    attic_count: int = 4096
+    deletion_share: float = 0.5
+    deletion_floor: int = 20
+    deletion_window: float = WINDOW_S
+    allow_mass_delete: bool = False
+    tree_bytes: int = 2**20  # below, hashing again is as quick as opening a stored tree
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """Everything that disk work needs. ``clock`` gives nanoseconds since the epoch."""
+
+    root: Root
+    staging: Staging
+    index: ClientIndex
+    trees: TreeStore
+    attic: Attic
+    conflicts: Conflicts
+    settings: WorkbenchSettings
+    clock: Callable[[], int]
+    step: Step
+    opened: ExitStack
+
+    @classmethod
+    def open(
+        cls,
+        root: Path,
+        state: Path | None = None,
+        settings: WorkbenchSettings | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        step: Step = lambda name: None,
+    ) -> Replica:
+        """Open (and first make) the replica in ``root``.
+
+        Raises ``ReplicaBusy``, ``ForeignDatabase``, ``OSError``, ``sqlite3.Error``.
+        """
+        settings = settings or WorkbenchSettings()
+        root.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            ground = stack.enter_context(Root(root))
+            ground.make_directory(HOME)
+            stack.callback(os.close, _lock(ground))
+            staging = stack.enter_context(closing(Staging(ground)))
+            home = state or root / HOME
+            home.mkdir(parents=True, exist_ok=True)
+            index = stack.enter_context(closing(ClientIndex(home / "index.sqlite")))
+            conflicts = Conflicts(ground, clock)
+            attic = Attic(ground, conflicts, settings.attic_bytes, settings.attic_count)
+            stack.enter_context(closing(attic))
+            trees = TreeStore(home / "trees")
+            opened = stack.pop_all()
+        return cls(ground, staging, index, trees, attic, conflicts, settings, clock, step, opened)
+
+    def close(self) -> None:
+        """Close everything; another client may open the root afterwards."""
+        self.opened.close()
+
+
+def _lock(root: Root) -> int:
+    """Take the root for this process; the kernel gives it back however the process ends."""
+    fd = root.open(f"{HOME}/lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise ReplicaBusy(root.path) from None
+    return fd

@@ -1,0 +1,199 @@
+"""Entries on their way in, beside the tree and on its file system: ``ROOT/.pyzsync/staging``.
+
+A name is ``<digest of the path>-<start of the version>-<random>``: of one length whatever the path,
+and never reused, so a name in an intent means one thing for ever. What an interrupted transfer
+leaves here is just another old file for the next one: searched, never trusted.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from blake3 import blake3
+
+from pyzsync_daemon.files.root import Root
+from pyzsync_daemon.files.syscalls import Unsupported, punch
+
+HOME = ".pyzsync"
+STAGING = f"{HOME}/staging"
+KEPT_REMAINS = 2  # interrupted transfers of one path that are worth searching
+_KEY = 32
+_HOLE = 4096  # what file systems give holes in
+
+
+class StagedFile:
+    """An open staging file. With ``sparse``, aligned runs of zeros become holes."""
+
+    def __init__(self, fd: int, sparse: bool) -> None:
+        self.fd = fd
+        self._sparse = sparse
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes; fewer only at the file's end."""
+        return read_fully(self.fd, offset, size)
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Write all of ``data``. Raises ``OSError`` (ENOSPC and its like)."""
+        view = memoryview(data).cast("B")
+        if self._sparse:
+            self._write_sparse(offset, view)
+        else:
+            write_fully(self.fd, offset, view)
+
+    def _write_sparse(self, offset: int, view: memoryview) -> None:
+        """Punched, not skipped: a second try may put zeros where wrong bytes were written."""
+        for start, stop, zeros in _runs(offset, view):
+            if zeros:
+                try:
+                    punch(self.fd, offset + start, stop - start)
+                    continue
+                except Unsupported:
+                    pass  # this file system has no holes: zeros it is
+            write_fully(self.fd, offset + start, view[start:stop])
+
+
+def _runs(offset: int, view: memoryview) -> Iterator[tuple[int, int, bool]]:
+    """Cut bytes into runs of whole zero blocks of the file and the rest: (start, stop, zeros)."""
+    start, was = 0, None
+    stop = 0
+    while stop < len(view):
+        end = min(len(view), stop + _HOLE - (offset + stop) % _HOLE)
+        zeros = end - stop == _HOLE and not any(view[stop:end])
+        if was is not None and zeros is not was:
+            yield start, stop, was
+            start = stop
+        was, stop = zeros, end
+    if was is not None:
+        yield start, stop, was
+
+
+class Staging:
+    """The staging directory: names, new entries, remains. Safe to use from several threads."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+        root.make_directory(HOME)
+        root.make_directory(STAGING)
+        with root.directory(STAGING) as fd:
+            self.fd = os.dup(fd)
+        self._lock = threading.Lock()
+        self._remains: dict[str, list[str]] = {}
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    # --- new entries -------------------------------------------------------------------------------
+
+    def name(self, path: str, version: bytes = b"") -> str:
+        """A new name for an entry of ``path``."""
+        return f"{_key(path)}-{version[:8].hex():0>16}-{secrets.token_hex(4)}"
+
+    def new_file(self, path: str, version: bytes, size: int) -> str:
+        """Create a file that reads as ``size`` zeros and takes no room yet; returns its name."""
+        name = self.name(path, version)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(name, flags, 0o600, dir_fd=self.fd)
+        try:
+            os.ftruncate(fd, size)
+        except OSError:
+            self.remove(name)
+            raise
+        finally:
+            os.close(fd)
+        return name
+
+    def new_directory(self, path: str) -> str:
+        """Create an empty directory."""
+        name = self.name(path)
+        os.mkdir(name, 0o700, dir_fd=self.fd)
+        return name
+
+    def new_symlink(self, path: str, target: str) -> str:
+        """Create a symlink."""
+        name = self.name(path)
+        os.symlink(target, name, dir_fd=self.fd)
+        return name
+
+    @contextmanager
+    def open(self, name: str, sparse: bool = False) -> Iterator[StagedFile]:
+        """A staging file, open for reading and writing while the context lasts."""
+        fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+        try:
+            yield StagedFile(fd, sparse)
+        finally:
+            os.close(fd)
+
+    def lstat(self, name: str) -> os.stat_result | None:
+        """What is under a staging name."""
+        try:
+            return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def remove(self, name: str) -> None:
+        """Remove an entry that we made; a directory must be empty."""
+        status = self.lstat(name)
+        if status is None:
+            return
+        if stat.S_ISDIR(status.st_mode):
+            os.rmdir(name, dir_fd=self.fd)
+        else:
+            os.unlink(name, dir_fd=self.fd)
+
+    def names(self) -> list[str]:
+        """Everything here."""
+        return os.listdir(self.fd)  # noqa: PTH208 - a descriptor has no Path
+
+    # --- remains -----------------------------------------------------------------------------------
+
+    def leave(self, name: str) -> None:
+        """A staging file was given up: an old file for the next transfer of its path.
+
+        What is no file, and all but the newest ``KEPT_REMAINS``, is removed.
+        """
+        status = self.lstat(name)
+        if status is None or not stat.S_ISREG(status.st_mode):
+            self.remove(name)
+            return
+        with self._lock:
+            left = self._remains.setdefault(name[:_KEY], [])
+            left.append(name)
+            surplus, left[:] = left[:-KEPT_REMAINS], left[-KEPT_REMAINS:]
+        for each in surplus:
+            self.remove(each)
+
+    def take_remains(self, path: str) -> list[str]:
+        """The remains of ``path``, newest last; whoever takes them removes or leaves them."""
+        with self._lock:
+            return self._remains.pop(_key(path), [])
+
+
+def read_fully(fd: int, offset: int, size: int) -> bytes:
+    """Read ``size`` bytes at ``offset``; fewer only where the file ends."""
+    data = os.pread(fd, size, offset)
+    if len(data) == size:
+        return data
+    parts = bytearray(data)
+    while data and len(parts) < size:
+        data = os.pread(fd, size - len(parts), offset + len(parts))
+        parts += data
+    return bytes(parts)
+
+
+def write_fully(fd: int, offset: int, view: memoryview) -> None:
+    """Write all bytes at ``offset``, in as many calls as it takes."""
+    done = 0
+    while done < len(view):
+        done += os.pwrite(fd, view[done:], offset + done)
+
+
+def _key(path: str) -> str:
+    return blake3(os.fsencode(path)).hexdigest()[:_KEY]

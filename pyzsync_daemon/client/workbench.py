@@ -1,0 +1,305 @@
+"""The disk side of a client: one method for each effect of the session.
+
+Methods are synchronous and belong in a worker thread. They may run at the same time for different
+paths; commits take turns. What the disk refuses comes back as a sentence in the result; only what
+no effect can answer for (a broken index) is raised.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from protocol.messages import Change, Kind, Position
+from pyzsync import MissingBlocks, VersionMismatch
+from pyzsync_daemon.client import census
+from pyzsync_daemon.client.commit import Item, commit
+from pyzsync_daemon.client.effects import (
+    Abandon,
+    Applied,
+    Audit,
+    Audited,
+    Commit,
+    Committed,
+    Effect,
+    Finish,
+    Match,
+    Outcome,
+    Plan,
+    Planned,
+    Prepare,
+    Prepared,
+    Prune,
+    Pruned,
+    Put,
+    Result,
+    Save,
+    Saved,
+    State,
+)
+from pyzsync_daemon.client.entry import Action, Entry, explain
+from pyzsync_daemon.client.index import Record
+from pyzsync_daemon.client.prepare import Judged, Preparation
+from pyzsync_daemon.client.pull import Pull
+from pyzsync_daemon.client.recover import recover
+from pyzsync_daemon.client.replica import Replica, Step, WorkbenchSettings
+from pyzsync_daemon.client.shelf import Shelf
+from pyzsync_daemon.compression import CodedDataError
+from pyzsync_daemon.guard import DeletionGuard, Halt
+
+
+class Workbench:
+    """A replica being worked on. Opening it recovers from whatever the last process left.
+
+    ``state``: where the index and the trees are kept (default: in the root's ``.pyzsync``).
+    ``clock``: nanoseconds since the epoch. ``step`` is called after each named step of a commit.
+    Raises ``ReplicaBusy``, ``ForeignDatabase``, ``OSError``, ``sqlite3.Error``.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        state: Path | None = None,
+        settings: WorkbenchSettings | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        step: Step = lambda name: None,
+    ) -> None:
+        self._replica = Replica.open(root, state, settings, clock, step)
+        try:
+            self.recovered = recover(self._replica)  # local content that was kept aside
+        except BaseException:
+            self._replica.close()
+            raise
+        self._settings = self._replica.settings
+        self._shelf = Shelf(self._replica.staging)
+        self._guard = self._new_guard()
+        self._preparing = threading.Lock()
+        self._committing = threading.Lock()
+
+    def close(self) -> None:
+        """Close the replica; transfers under way leave old bytes for the next start."""
+        self._replica.close()
+
+    @property
+    def hub(self) -> bytes:
+        """The identity of the hub that this replica follows; empty before the first one."""
+        return self._replica.index.hub
+
+    @property
+    def position(self) -> Position | None:
+        """How far the replica follows the hub."""
+        return self._replica.index.position
+
+    def run(self, effect: Effect) -> Result:
+        """Do one effect."""
+        match effect:
+            case Prepare():
+                return self.prepare(effect)
+            case Match():
+                return self.match(effect)
+            case Put():
+                return self.put(effect)
+            case Finish():
+                return self.finish(effect)
+            case Abandon():
+                return self.abandon(effect)
+            case Commit():
+                return self.commit(effect)
+            case Save():
+                return self.save(effect)
+            case Prune():
+                return self.prune(effect)
+            case Audit():
+                return self.audit(effect)
+
+    # --- comparing and staging -----------------------------------------------------------------------
+
+    def prepare(self, effect: Prepare) -> Prepared:
+        """Compare changes with the disk; stage or record what needs no bytes from the hub."""
+        paths = [change.path for change in effect.changes]
+        records = self._replica.index.lookup(paths)
+        halt = self._too_many_deletions(effect.changes, records)
+        staged = {path: entry for path in paths if (entry := self._shelf.entry(path)) is not None}
+        preparation = Preparation(self._replica, records, staged, self._shelf.reserved())
+        judged: list[Judged] = []
+        for change in effect.changes:
+            if halt is not None and change.kind is Kind.ABSENT and change.path in records:
+                outcome = Outcome(change, State.REFUSED, error=f"{change.path}: {halt}")
+                judged.append(Judged(outcome))
+            else:
+                judged.append(preparation.judge(change))
+            self._shelf.put(change.path, judged[-1].entry, judged[-1].pull)
+        self._replica.index.record(
+            [each.record for each in judged if each.record is not None],
+            [each.outcome.change.path for each in judged if each.forget],
+        )
+        return Prepared(tuple(each.outcome for each in judged))
+
+    def match(self, effect: Match) -> Planned:
+        """Search old bytes for the fetched hashes and stage what they give."""
+        return self._transfer(effect.change, lambda pull: pull.match(effect.hashlists))
+
+    def put(self, effect: Put) -> Planned:
+        """Stage a block set; one that does not decode is asked for again."""
+        try:
+            return self._transfer(effect.change, lambda pull: pull.put(effect))
+        except CodedDataError:
+            return Planned(effect.change, Plan(blocks=(effect.query,)))
+
+    def finish(self, effect: Finish) -> Planned:
+        """Verify a whole version; with an empty plan it is ready to commit."""
+        change = effect.change
+        pull = self._shelf.pull(change)
+        if pull is None:
+            return _not_open(change)
+        try:
+            tree = pull.finish()
+        except (VersionMismatch, MissingBlocks) as error:
+            return Planned(change, error=f"{change.path}: {error}")
+        if isinstance(tree, Plan):
+            return Planned(change, tree)
+        if tree.length >= self._settings.tree_bytes:
+            self._replica.trees.save(tree)
+        self._shelf.complete(change)
+        return Planned(change)
+
+    def abandon(self, effect: Abandon) -> Planned:
+        """Close a transfer; its bytes stay as old bytes for the path's next one."""
+        self._shelf.put(effect.change.path, None, None)
+        return Planned(effect.change)
+
+    # --- putting in place ----------------------------------------------------------------------------
+
+    def commit(self, effect: Commit) -> Committed:
+        """Put prepared entries in place."""
+        with self._committing:
+            items, again, failed = self._items(effect)
+            commit(self._replica, items)
+            applied = []
+            for item in items:
+                self._shelf.committed(item)
+                if item.error:
+                    failed.append((item.change, item.error))
+                elif item.overtaken:
+                    again.append(item.change)
+                else:
+                    applied.append(_applied(item))
+                    self._forget_tree(item)
+        return Committed(tuple(applied), tuple(again), tuple(failed))
+
+    def save(self, effect: Save) -> Saved:
+        """Remember the hub's identity and the position."""
+        self._replica.index.save(effect.hub, effect.position)
+        return Saved(effect.position)
+
+    # --- the whole tree ------------------------------------------------------------------------------
+
+    def prune(self, effect: Prune) -> Pruned:
+        """The deletions that a complete snapshot implies."""
+        gone = census.left_out(self._replica, effect.paths)
+        entries = self._replica.index.count()
+        appeared = len(effect.paths) - (entries - len(gone))
+        halt = self._new_guard().check(self._now(), entries, len(gone), max(appeared, 0))
+        if halt is not None and not self._settings.allow_mass_delete:
+            return Pruned((), str(halt))
+        if self._settings.mirror:
+            gone += census.foreign(self._replica, effect.paths)
+        return Pruned(tuple(gone))
+
+    def audit(self, effect: Audit) -> Audited:
+        """The recorded changes that the disk no longer shows."""
+        under_way = self._shelf.paths()
+        changes = census.differing(self._replica, under_way)
+        if self._settings.mirror:
+            changes += census.foreign(self._replica, under_way)
+        return Audited(tuple(changes))
+
+    # --- inside --------------------------------------------------------------------------------------
+
+    def _transfer(self, change: Change, work: Callable[[Pull], Plan]) -> Planned:
+        pull = self._shelf.pull(change)
+        if pull is None:
+            return _not_open(change)
+        try:
+            return Planned(change, work(pull))
+        except CodedDataError:
+            raise
+        except ValueError as error:
+            return Planned(change, error=f"{change.path}: the hub's answer does not fit: {error}")
+        except OSError as error:
+            return Planned(change, error=explain(error, change.path))
+
+    def _items(self, effect: Commit) -> tuple[list[Item], list[Change], list[tuple[Change, str]]]:
+        """What can be committed; what has to be prepared first; what the policy refuses."""
+        items: list[Item] = []
+        again: list[Change] = []
+        failed: list[tuple[Change, str]] = []
+        for change in effect.changes:
+            entry = self._shelf.entry(change.path)
+            if entry is None or not entry.serves(change):
+                again.append(change)
+                continue
+            old = (change.path, entry.local.version) in effect.published
+            if self._refuses(entry) and not old:
+                failed.append(
+                    (change, f"{change.path}: holds local content, and conflicts are refused")
+                )
+                continue
+            items.append(Item(entry, change, entry.local.ours or old or self._overwrites(entry)))
+        return items, again, failed
+
+    def _refuses(self, entry: Entry) -> bool:
+        local = entry.local
+        foreign = local.is_a(Kind.FILE) and not local.ours and entry.action is not Action.TOUCH
+        return foreign and self._settings.conflict == "refuse" and not self._mirrored(entry)
+
+    def _overwrites(self, entry: Entry) -> bool:
+        """Content that could not be read is kept aside all the same."""
+        return self._settings.conflict == "overwrite" and bool(entry.local.version)
+
+    def _mirrored(self, entry: Entry) -> bool:
+        return self._settings.mirror and entry.change.kind is Kind.ABSENT
+
+    def _forget_tree(self, item: Item) -> None:
+        """The tree of a version that no path has any more is of no use."""
+        old = item.entry.local
+        large = old.fingerprint is not None and old.fingerprint.size >= self._settings.tree_bytes
+        if large and old.version and not self._replica.index.holders(old.version, 1):
+            self._replica.trees.drop(old.version)
+
+    def _too_many_deletions(
+        self, changes: tuple[Change, ...], records: Mapping[str, Record]
+    ) -> Halt | None:
+        if self._settings.allow_mass_delete:
+            return None
+        absent = [change.path for change in changes if change.kind is Kind.ABSENT]
+        gone = sum(path in records for path in absent)
+        if not gone:
+            return None
+        created = (
+            len(changes)
+            - len(absent)
+            - sum(change.path in records for change in changes if change.kind is not Kind.ABSENT)
+        )
+        with self._preparing:
+            appeared = created + self._shelf.appearing()
+            return self._guard.check(self._now(), self._replica.index.count(), gone, appeared)
+
+    def _new_guard(self) -> DeletionGuard:
+        settings = self._settings
+        return DeletionGuard(
+            settings.deletion_share, settings.deletion_floor, settings.deletion_window
+        )
+
+    def _now(self) -> float:
+        return self._replica.clock() / 1e9
+
+
+def _applied(item: Item) -> Applied:
+    return Applied(item.change, item.entry.fetched, item.entry.reused, item.conflict)
+
+
+def _not_open(change: Change) -> Planned:
+    return Planned(change, error=f"{change.path}: no transfer of this version is open")

@@ -1,0 +1,1 @@
+"""Files and directories beneath a root, and what both daemons keep on disk."""

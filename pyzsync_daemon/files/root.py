@@ -1,0 +1,198 @@
+"""Everything beneath one directory, and nothing else.
+
+Paths come from a peer or from a scan; either way a symlink may stand where a directory is
+expected, or be put there between two calls. So every path is walked component by component from a
+descriptor of the root with ``O_DIRECTORY | O_NOFOLLOW``, and the last step is done relative to the
+parent's descriptor: no race leads outside.
+
+Paths are canonical (``protocol.paths``): relative, ``/`` between components, no ``.`` or ``..``.
+Names that are not UTF-8 travel as surrogate escapes. The empty path is the root itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class NotADirectory(NotADirectoryError):
+    """A component of ``path`` (``at``) is there, but is no directory."""
+
+    def __init__(self, path: str, at: str) -> None:
+        self.path = path
+        self.at = at
+        super().__init__(errno.ENOTDIR, os.strerror(errno.ENOTDIR), at)
+
+    def __str__(self) -> str:
+        return f"{self.at!r}, on the way to {self.path!r}, is not a directory"
+
+
+class EscapesRoot(NotADirectory):
+    """A component of ``path`` (``at``) is a symlink: it is never followed."""
+
+    def __str__(self) -> str:
+        return f"{self.at!r}, on the way to {self.path!r}, is a symlink, and those are not followed"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What ``lstat`` says of an entry's content: equal means that nobody touched it.
+
+    ``ctime_ns`` also moves when the inode is linked, renamed or its mode changed, and it cannot be
+    set back, so it tells of an edit that restored the mtime.
+    """
+
+    ino: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    mode: int  # st_mode: kind and permissions
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Fingerprint:
+        """The fingerprint of a stat result."""
+        return cls(
+            status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_mode
+        )
+
+    def same_content(self, other: Fingerprint) -> bool:
+        """Whether inode, kind, size and mtime agree: what a rename or a link leaves alone."""
+        return (
+            self.ino == other.ino
+            and self.size == other.size
+            and self.mtime_ns == other.mtime_ns
+            and stat.S_IFMT(self.mode) == stat.S_IFMT(other.mode)
+        )
+
+
+class Root:
+    """A directory, held by a descriptor. Safe to use from several threads.
+
+    Raises ``OSError`` (``FileNotFoundError``, ``NotADirectoryError``) if ``path`` is no directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # The root's own path is the operator's and may be a symlink; beneath it none is followed.
+        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Root:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def present(self) -> bool:
+        """Whether the root's path still names this very directory (not removed, not unmounted)."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return False
+        held = os.fstat(self.fd)
+        return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
+
+    def reopen(self) -> None:
+        """Hold the directory that the path names now: the root was replaced, and that is accepted.
+
+        The descriptor keeps its number, so another thread's walk sees either directory, never a
+        closed descriptor. Raises ``OSError``.
+        """
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.dup2(fd, self.fd, inheritable=False)
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def directory(self, path: str) -> Iterator[int]:
+        """A descriptor of the directory at ``path``, open while the context lasts.
+
+        Raises ``FileNotFoundError``, ``NotADirectory`` or ``EscapesRoot``.
+        """
+        fd = self._walk(path.split("/") if path else [], path)
+        try:
+            yield fd
+        finally:
+            if fd != self.fd:
+                os.close(fd)
+
+    @contextmanager
+    def parent(self, path: str) -> Iterator[tuple[int, str]]:
+        """The parent's descriptor and the last component of ``path`` (which is not empty)."""
+        *parts, name = path.split("/")
+        fd = self._walk(parts, path)
+        try:
+            yield fd, name
+        finally:
+            if fd != self.fd:
+                os.close(fd)
+
+    def open(self, path: str, flags: int, mode: int = 0) -> int:
+        """A descriptor of the file at ``path``; a symlink there raises ``OSError`` (ELOOP)."""
+        with self.parent(path) as (fd, name):
+            return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=fd)
+
+    def lstat(self, path: str) -> os.stat_result | None:
+        """What is at ``path``; None if nothing is, or a component on the way is no directory."""
+        if not path:
+            return os.fstat(self.fd)
+        try:
+            with self.parent(path) as (fd, name):
+                return os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def readlink(self, path: str) -> str:
+        """The target of the symlink at ``path``."""
+        with self.parent(path) as (fd, name):
+            return os.readlink(name, dir_fd=fd)
+
+    def listdir(self, path: str) -> list[str]:
+        """The names in the directory at ``path``, in no order."""
+        with self.directory(path) as fd:
+            return os.listdir(fd)  # noqa: PTH208 - a descriptor has no Path
+
+    def make_directory(self, path: str, mode: int = 0o700) -> None:
+        """Make the directory ``path`` unless it is there; ``NotADirectory`` if something else is."""
+        with self.parent(path) as (fd, name):
+            try:
+                os.mkdir(name, mode, dir_fd=fd)
+            except FileExistsError:
+                with self.directory(path):
+                    return
+
+    def _walk(self, parts: list[str], path: str) -> int:
+        """A descriptor of the directory ``parts`` leads to: ``self.fd`` itself if they are none."""
+        fd = self.fd
+        for depth, part in enumerate(parts):
+            try:
+                inner = os.open(part, _DIRECTORY, dir_fd=fd)
+            except NotADirectoryError:
+                raise _obstacle(fd, part, "/".join(parts[: depth + 1]), path) from None
+            finally:
+                if fd != self.fd:
+                    os.close(fd)
+            fd = inner
+        return fd
+
+
+def _obstacle(fd: int, name: str, at: str, path: str) -> OSError:
+    """The error for a component that is no directory."""
+    try:
+        status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+    except FileNotFoundError:  # it went away meanwhile
+        return FileNotFoundError(at)
+    return (EscapesRoot if stat.S_ISLNK(status.st_mode) else NotADirectory)(path, at)

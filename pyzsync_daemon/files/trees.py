@@ -1,0 +1,111 @@
+"""Hash trees on disk: one immutable packed file a version, mapped when it is read."""
+
+from __future__ import annotations
+
+import mmap
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Set
+from pathlib import Path
+
+from pyzsync.errors import TreeFormatError
+from pyzsync.pack import open_tree, write_tree
+from pyzsync.tree import HashTree
+
+OPEN_TREES = 256
+"""Trees kept open: more than the files that are being fetched at any one time."""
+
+
+class TreeStore:
+    """The trees in ``directory``, which is made if need be. Any thread may use it.
+
+    Nothing is synced: a tree can be made again from its file, and every packed tree carries a
+    checksum, so what a power loss leaves half written is found when it is opened, and dropped.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._open: OrderedDict[bytes, HashTree] = OrderedDict()
+        self._fresh: set[bytes] = set()
+
+    def save(self, tree: HashTree) -> bytes:
+        """Keep the tree; returns its version."""
+        version = tree.version
+        path = self._path(version)
+        with self._lock:
+            self._fresh.add(version)
+        if path.exists():
+            return version
+        path.parent.mkdir(exist_ok=True)
+        # Named after the thread: two may save the same version, and either result is right.
+        staged = path.with_suffix(f".{threading.get_ident()}")
+        try:
+            with staged.open("wb") as file:
+                write_tree(tree, file.write)
+            staged.replace(path)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
+        return version
+
+    def load(self, version: bytes) -> HashTree | None:
+        """The tree of ``version``, as views over its mapped file; None if there is no good one."""
+        with self._lock:
+            tree = self._open.get(version)
+            if tree is not None:
+                self._open.move_to_end(version)
+                return tree
+        try:
+            tree = _map(self._path(version))
+        except FileNotFoundError:
+            return None
+        except TreeFormatError:
+            tree = None
+        if tree is None or tree.version != version:
+            self.drop(version)
+            return None
+        with self._lock:
+            self._open[version] = tree
+            while len(self._open) > OPEN_TREES:
+                self._open.popitem(last=False)  # its map closes with the last view of it
+        return tree
+
+    def drop(self, version: bytes) -> None:
+        """Forget the tree of ``version``; who has loaded it may go on using it."""
+        with self._lock:
+            self._open.pop(version, None)
+            self._fresh.discard(version)
+        self._path(version).unlink(missing_ok=True)
+
+    def versions(self) -> Iterator[bytes]:
+        """The versions whose trees are on disk, in no order."""
+        for path in self.directory.glob("??/*"):
+            if path.suffix == "" and len(path.name) == 62:
+                yield bytes.fromhex(path.parent.name + path.name)
+
+    def collect(self, keep: Set[bytes]) -> int:
+        """Drop the trees that are not in ``keep``; returns how many.
+
+        What was saved since the last call stays once more: whoever saved it may not yet have put
+        its version where ``keep`` comes from.
+        """
+        with self._lock:
+            fresh, self._fresh = self._fresh, set()
+        unwanted = [version for version in self.versions() if version not in keep | fresh]
+        for version in unwanted:
+            self.drop(version)
+        return len(unwanted)
+
+    def _path(self, version: bytes) -> Path:
+        name = version.hex()
+        return self.directory / name[:2] / name[2:]  # 256 directories: none grows too large
+
+
+def _map(path: Path) -> HashTree:
+    """The packed tree in ``path``; FileNotFoundError or TreeFormatError."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            raise TreeFormatError("it is empty")  # and cannot be mapped
+        return open_tree(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

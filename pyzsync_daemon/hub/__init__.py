@@ -1,0 +1,1 @@
+"""The hub: watch, hash, index, announce, serve."""

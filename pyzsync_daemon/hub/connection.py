@@ -1,0 +1,142 @@
+"""One client's connection: feeds its session, sends what the session says. The I/O shell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from protocol.errors import Code, ProtocolError
+from protocol.messages import Goodbye, Position, Query
+from pyzsync_daemon.budget import Budget
+from pyzsync_daemon.hub.log import Cursor, Page
+from pyzsync_daemon.hub.outbox import Outbox
+from pyzsync_daemon.hub.session import Follow, HubFacts, HubSession, Phase, Start
+from pyzsync_daemon.transport import decode, encode
+
+ANSWERS = 256 * 1024  # bytes of answers made ready at a time: bounds what a connection holds
+GREETING_TIMEOUT = 10.0  # seconds until a connection that says nothing is closed
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all connections share. The callables may be called by any number at once."""
+
+    facts: HubFacts
+    start: Callable[[Position | None], Awaitable[tuple[Cursor, bool]]]
+    follow: Callable[[Cursor], Awaitable[Page]]
+    answer: Callable[[Query], Awaitable[tuple[bytes, ...]]]
+    budget: Budget
+    send_timeout: float  # seconds until a client that does not read is disconnected
+
+
+class Connection:
+    """Runs until either side closes. Errors of the peer end it with a ``Goodbye``, never more."""
+
+    def __init__(self, services: Services, websocket: ServerConnection) -> None:
+        self.session = HubSession(services.facts)
+        self._services = services
+        self._websocket = websocket
+        self._outbox = Outbox(ANSWERS)
+        self._wake = asyncio.Event()
+        self._log = structlog.get_logger().bind(peer=_peer(websocket))
+
+    def published(self) -> None:
+        """The announcement log has grown."""
+        self.session.published()
+        self._wake.set()
+
+    def close(self, goodbye: Goodbye) -> None:
+        """Say goodbye as soon as what is being sent has been sent."""
+        self.session.close(goodbye)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Serve the client until the conversation ends."""
+        reader = asyncio.create_task(self._read())
+        try:
+            with suppress(ConnectionClosed):  # the peer is gone, which is an end like any other
+                await self._write()
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+            self._report()
+
+    async def _read(self) -> None:
+        try:
+            async with asyncio.timeout(GREETING_TIMEOUT) as greeting:
+                async for frame in self._websocket:
+                    for message in decode(frame):
+                        self.session.receive(message)
+                    greeting.reschedule(None)
+                    self._wake.set()
+            self.session.close(Goodbye(Code.NORMAL))
+        except ConnectionClosed:
+            self.session.close(Goodbye(Code.NORMAL))
+        except ProtocolError as error:
+            self.session.close(Goodbye(error.code, error.detail))
+        except TimeoutError:
+            self.session.close(Goodbye(Code.UNEXPECTED_MESSAGE, "no Hello came"))
+        finally:
+            self._wake.set()
+
+    async def _write(self) -> None:
+        """Announcements first, then answers: a pull of 10 GB does not delay news by more than a
+        few of its block sets."""
+        session = self.session
+        while True:
+            self._wake.clear()
+            for effect in session.take_effects():
+                await self._perform(effect)
+            self._outbox.put(encode(session.take_messages()))
+            await self._flush()
+            if session.phase is Phase.CLOSED:
+                await self._websocket.close()
+                return
+            queries = session.take_queries(ANSWERS)
+            if queries:
+                for answer in await asyncio.gather(*map(self._services.answer, queries)):
+                    self._outbox.put(answer)
+                await self._flush()
+                session.answered(len(queries))
+            elif not session.has_news:
+                await self._wake.wait()
+
+    async def _perform(self, effect: Start | Follow) -> None:
+        try:
+            match effect:
+                case Start():
+                    self.session.started(*await self._services.start(effect.position))
+                case Follow():
+                    self.session.followed(await self._services.follow(effect.cursor))
+        except ProtocolError as error:
+            self.session.close(Goodbye(error.code, error.detail))
+
+    async def _flush(self) -> None:
+        """Send what is queued. A frame counts against the budget of all until it is accepted."""
+        while (frame := self._outbox.next_frame()) is not None:
+            async with self._services.budget.hold(len(frame)):
+                try:
+                    async with asyncio.timeout(self._services.send_timeout):
+                        await self._websocket.send(frame)
+                except TimeoutError:
+                    self.session.close(Goodbye(Code.SLOW_CLIENT, "did not read in time"))
+                    self._websocket.transport.abort()  # a goodbye would only queue behind the rest
+                    return
+
+    def _report(self) -> None:
+        goodbye = self.session.goodbye or Goodbye(Code.NORMAL)
+        level = (
+            self._log.info if goodbye.code in (Code.NORMAL, Code.DRAINING) else self._log.warning
+        )
+        level("client left", code=goodbye.code.name, reason=goodbye.detail)
+
+
+def _peer(websocket: ServerConnection) -> str:
+    address = websocket.remote_address
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)

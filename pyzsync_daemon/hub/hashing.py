@@ -1,0 +1,131 @@
+"""Reading a file's entry and its hash tree while others may be writing to it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from protocol.messages import Change, Kind
+from pyzsync.errors import ShortRead
+from pyzsync.tree import HashTree, hash_stream
+from pyzsync_daemon.files.root import Fingerprint, Root
+from pyzsync_daemon.files.trees import TreeStore
+from pyzsync_daemon.hub.records import Record
+from pyzsync_daemon.hub.scan import Observed, describe
+
+TICK_NS = 20_000_000
+"""Times on disk may lag behind the clock by a tick of the kernel (up to 10 ms): of an inode changed
+more recently than this, a second change may have left no trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """The path changed while it was read: it has to be scanned again."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The system refused: nothing changes before somebody does something. ``reason`` in words."""
+
+    path: str
+    reason: str
+
+
+def read_entry(
+    root: Root,
+    observed: Observed,
+    store: TreeStore,
+    *,
+    step: Callable[[], None] = lambda: None,
+    clock: Callable[[], int] = time.time_ns,
+) -> Record | Unsettled | Unreadable:
+    """What is to be published of ``observed`` now; a file's tree is then in ``store``.
+
+    ``step`` is called after each window that was read, and may raise to give up. A file that
+    changed while it was read is unsettled, however small the change.
+    """
+    path = observed.path
+    try:
+        if observed.kind is Kind.FILE and not observed.version:
+            return _hash(root, path, store, step, clock)
+        return _examine(root, observed, clock)
+    except (FileNotFoundError, NotADirectoryError, ShortRead, _Moved):
+        return Unsettled(path)
+    except OSError as error:
+        # ELOOP: a symlink took the file's place.
+        if error.errno == errno.ELOOP:
+            return Unsettled(path)
+        return Unreadable(path, f"cannot be read: {error.strerror}")
+
+
+def seconds_racy(fingerprint: Fingerprint) -> float:
+    """How long to wait until a file can be hashed so that later changes are sure to show."""
+    left = fingerprint.ctime_ns + TICK_NS - time.time_ns()
+    return min(max(0, left), TICK_NS) / 1e9  # a clock that was set back must not stop us
+
+
+def _examine(root: Root, observed: Observed, clock: Callable[[], int]) -> Record | Unsettled:
+    """A directory, a symlink, or a file whose version is known by its unchanged inode."""
+    path, now = observed.path, clock()
+    status = root.lstat(path)
+    if status is None or stat.S_IFMT(status.st_mode) != stat.S_IFMT(observed.fingerprint.mode):
+        return Unsettled(path)
+    if observed.kind is Kind.DIRECTORY:
+        return Record(describe(path, status))
+    fingerprint = Fingerprint.of(status)
+    if observed.kind is Kind.SYMLINK:
+        try:
+            target = root.readlink(path)
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # it is no symlink any more
+                return Unsettled(path)
+            raise
+        return _record(describe(path, status, target=target), fingerprint, now)
+    if fingerprint != observed.fingerprint:
+        return Unsettled(path)
+    return _record(describe(path, status, observed.version), fingerprint, now)
+
+
+def _hash(
+    root: Root, path: str, store: TreeStore, step: Callable[[], None], clock: Callable[[], int]
+) -> Record | Unsettled:
+    # Without O_NONBLOCK, opening a pipe that took the file's place would wait for a writer.
+    fd = root.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        now = clock()
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return Unsettled(path)
+        before = Fingerprint.of(status)
+        tree = _tree_of(fd, before, step)
+    finally:
+        os.close(fd)
+    return _record(describe(path, status, store.save(tree)), before, now)
+
+
+def _tree_of(fd: int, before: Fingerprint, step: Callable[[], None]) -> HashTree:
+    """The tree of an open file; ``_Moved`` or ``ShortRead`` as soon as it is seen to change."""
+
+    def read(size: int) -> bytes:
+        data = os.read(fd, size)
+        step()
+        # After each window and the end: to hash on for minutes would be in vain.
+        if Fingerprint.of(os.fstat(fd)) != before:
+            raise _Moved
+        return data
+
+    return hash_stream(read, before.size)
+
+
+class _Moved(Exception):
+    """The file changed between two reads."""
+
+
+def _record(change: Change, fingerprint: Fingerprint, now: int) -> Record:
+    return Record(change, fingerprint, racy=fingerprint.ctime_ns + TICK_NS >= now)

@@ -1,0 +1,183 @@
+"""The announcement log as clients follow it: encoded pages, the same bytes for all at one place.
+
+A client's place is a ``Cursor``, a value of a few bytes: one that falls behind costs nothing, and
+is later told each path's latest state once, since the log is the entries table ordered by seq.
+
+    start(position) --- the log still has what follows it ---> Live
+                   \\-- no position, or one too old ----------> Snapshot --- last page ---> Live
+
+A snapshot goes by path and takes as long as the client needs. It is closed by the position at which
+it began; what changed meanwhile is then announced (perhaps once more) from there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os import fsencode
+
+import numpy as np
+
+from protocol import runs
+from protocol.codec import announce_frames, encode
+from protocol.errors import Code, ProtocolError
+from protocol.messages import Change, HashQuery, Kind, Position
+from pyzsync.grid import PUSH_BUDGET, node_count, push_level
+from pyzsync_daemon.files.trees import TreeStore
+from pyzsync_daemon.hub.index import HubIndex
+from pyzsync_daemon.hub.source import cut_hashlist
+
+PAGE_CHANGES = 1024  # encoding them takes some 20 ms of a thread; announcements hold no more
+PAGE_BYTES = 1 << 20  # what a slow client may have to send at once; about, and pushes come on top
+PUSH_CHANGES = 64  # a page of more is a bulk change: clients ask for what they need of it
+PUSH_BYTES = 256 * 1024  # hashlists pushed with a page
+CACHE_BYTES = 32 << 20  # pages kept: enough for a fleet that connects at once
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """All changes up to ``seq`` were sent; ``closed`` if a position has told the client so."""
+
+    seq: int
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Entries up to path ``after`` were sent, of a snapshot that began at position ``began``."""
+
+    after: str
+    began: Position
+
+
+Cursor = Live | Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Encoded messages, the cursor behind them, and whether there is more to follow right now."""
+
+    frames: tuple[bytes, ...] = field(repr=False)
+    cursor: Cursor
+    more: bool
+
+
+class AnnounceLog:
+    """Pages of the log, from any thread; equal pages are made once and shared.
+
+    ``cache_bytes`` bounds the pages that are kept, least recently used going first.
+    """
+
+    def __init__(self, index: HubIndex, store: TreeStore, cache_bytes: int = CACHE_BYTES) -> None:
+        self._index = index
+        self._store = store
+        self._cache_bytes = cache_bytes
+        self._bytes = 0
+        self._pages: OrderedDict[tuple[Cursor, Position], Page] = OrderedDict()
+        # Held while a page is made: who wants the same one at the same time waits and shares it.
+        self._lock = threading.Lock()
+
+    def start(self, position: Position | None) -> tuple[Cursor, bool]:
+        """Return the cursor of a client at ``position``, and whether it can resume there."""
+        if position is not None and self._index.resumable(position):
+            return Live(position.seq, closed=False), True
+        return Snapshot("", self._index.position()), False
+
+    def follow(self, cursor: Cursor) -> Page:
+        """Return the page at ``cursor``.
+
+        The pages after a ``start`` always end in a position, so that a client that missed nothing
+        learns that. Raises ``ProtocolError`` (SLOW_CLIENT) when deletions after the cursor
+        are no longer in the log: the client has to start anew.
+        """
+        with self._lock:
+            head = self._index.position()
+            page = self._pages.get((cursor, head))
+            if page is not None:
+                self._pages.move_to_end((cursor, head))
+                return page
+            if isinstance(cursor, Live):
+                page = self._live(cursor, head)
+            else:
+                page = self._snapshot(cursor, head)
+            self._keep((cursor, head), page)
+            return page
+
+    # --- pages -----------------------------------------------------------------------------------
+
+    def _live(self, cursor: Live, head: Position) -> Page:
+        rows = self._index.since(cursor.seq, PAGE_CHANGES)
+        # Asked after the rows were read: a deletion that was not among them is before the floor.
+        if cursor.seq < self._index.floor:
+            raise ProtocolError(Code.SLOW_CLIENT, "deletions that it missed are forgotten by now")
+        # What was committed since ``head`` was read belongs to a later page.
+        upto = [change for change in rows if change.seq <= head.seq]
+        changes = _fit(upto)
+        complete = len(changes) == len(upto) and (len(upto) < len(rows) or len(rows) < PAGE_CHANGES)
+        if not complete:
+            last = changes[-1].seq
+            frames = announce_frames(changes, None) + self._pushes(changes)
+            return Page(tuple(frames), Live(last, closed=False), more=True)
+        if not changes and cursor.closed:
+            return Page((), cursor, more=False)
+        frames = announce_frames(changes, head) + self._pushes(changes)
+        return Page(tuple(frames), Live(head.seq, closed=True), more=False)
+
+    def _snapshot(self, cursor: Snapshot, head: Position) -> Page:
+        rows = self._index.snapshot(cursor.after, PAGE_CHANGES)
+        changes = _fit(rows)
+        if len(changes) < len(rows) or len(rows) == PAGE_CHANGES:
+            frames = announce_frames(changes, None, snapshot=True)
+            return Page(tuple(frames), Snapshot(changes[-1].path, cursor.began), more=True)
+        frames = announce_frames(changes, cursor.began, snapshot=True)
+        return Page(tuple(frames), Live(cursor.began.seq, closed=True), more=head != cursor.began)
+
+    def _pushes(self, changes: Sequence[Change]) -> list[bytes]:
+        """Hashlists for files whose replicas likely hold the version before."""
+        pushed: list[bytes] = []
+        room = PUSH_BYTES
+        if len(changes) > PUSH_CHANGES:
+            return pushed
+        for change in changes:
+            hashlist = self._push(change)
+            if len(hashlist) <= room and hashlist:
+                pushed.append(hashlist)
+                room -= len(hashlist)
+        return pushed
+
+    def _push(self, change: Change) -> bytes:
+        """The finest whole level within the budget, encoded; empty if there is none to push."""
+        edited = change.kind is Kind.FILE and change.follows not in (b"", change.version)
+        tree = self._store.load(change.version) if edited else None
+        if tree is None or not tree.length:
+            return b""
+        level = max(push_level(tree.length, PUSH_BUDGET), tree.base)
+        count = node_count(tree.length, level)
+        query = HashQuery(change.version, level, 0, runs.whole(count))
+        return encode(cut_hashlist(tree, query, np.arange(count)))
+
+    # --- cache -----------------------------------------------------------------------------------
+
+    def _keep(self, key: tuple[Cursor, Position], page: Page) -> None:
+        self._pages[key] = page
+        self._bytes += _size(page)
+        while self._bytes > self._cache_bytes:
+            _, evicted = self._pages.popitem(last=False)
+            self._bytes -= _size(evicted)
+
+
+def _fit(changes: Sequence[Change]) -> Sequence[Change]:
+    """As many changes as make a page, and at least one if there is any."""
+    size = 0
+    for index, change in enumerate(changes):
+        # Everything in a change but its names is below 160 bytes.
+        size += 160 + len(fsencode(change.path)) + len(fsencode(change.target))
+        if size > PAGE_BYTES and index:
+            return changes[:index]
+    return changes
+
+
+def _size(page: Page) -> int:
+    return 512 + sum(map(len, page.frames))  # 512: the key, the cursor and the tables' slots

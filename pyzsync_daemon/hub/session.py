@@ -1,0 +1,210 @@
+"""What the hub does with one client, without doing it: messages and results in, effects out.
+
+    phase       accepts from the client     leaves by
+    ---------   -------------------------   --------------------------------------------
+    GREETING    Hello, Goodbye              Hello      -> STARTING
+    STARTING    Goodbye                     started()  -> FOLLOWING (Welcome is sent)
+    FOLLOWING   Get, Ack, Goodbye           a Goodbye of either side -> CLOSED
+    CLOSED      nothing
+
+The announcements a client has yet to see take no memory: the session holds a cursor into the
+announcement log and asks for the next page when the last one has been sent, so a slow client is
+told of each path once, with its latest state. Queries wait here, undecided, until the connection
+has room for their answers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from protocol import runs
+from protocol.errors import Code, ProtocolError, TooLarge, UnexpectedMessage
+from protocol.limits import LEAF
+from protocol.messages import (
+    Ack,
+    BlockQuery,
+    Get,
+    Goodbye,
+    Hello,
+    Message,
+    Position,
+    Query,
+    Welcome,
+)
+from pyzsync_daemon.hub.log import Cursor, Page
+
+PROTOCOL = 1
+
+
+class Phase(Enum):
+    """Where the conversation is."""
+
+    GREETING = "greeting"
+    STARTING = "starting"
+    FOLLOWING = "following"
+    CLOSED = "closed"
+
+
+ACCEPTS: dict[Phase, tuple[type, ...]] = {
+    Phase.GREETING: (Hello, Goodbye),
+    Phase.STARTING: (Goodbye,),
+    Phase.FOLLOWING: (Get, Ack, Goodbye),
+    Phase.CLOSED: (),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Wanted: where in the log a client at this position begins. Answer: ``started``."""
+
+    position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Wanted: the log's next page. Answer: ``followed``."""
+
+    cursor: Cursor
+
+
+Effect = Start | Follow
+
+
+@dataclass(frozen=True, slots=True)
+class HubFacts:
+    """What a Welcome says of the hub."""
+
+    agent: str
+    identity: bytes
+    view: bytes
+    requests: int
+
+
+class HubSession:
+    """One client's conversation."""
+
+    def __init__(self, hub: HubFacts) -> None:
+        self.phase = Phase.GREETING
+        self.agent = ""
+        self.acknowledged = 0  # the client's low watermark, a seq
+        self.goodbye: Goodbye | None = None
+        self._hub = hub
+        self._cursor: Cursor | None = None
+        self._behind = True  # the log may have more than the cursor has seen
+        self._following = False  # a page is being made or sent
+        self._queries: deque[Query] = deque()
+        self._unanswered = 0
+        self._messages: list[Message | bytes] = []
+        self._effects: list[Effect] = []
+
+    # --- in ------------------------------------------------------------------------------------
+
+    def receive(self, message: Message) -> None:
+        """A message has come. Raises ``ProtocolError`` when the conversation cannot go on."""
+        if not isinstance(message, ACCEPTS[self.phase]):
+            raise UnexpectedMessage(self.phase.value, type(message).__name__)
+        match message:
+            case Hello():
+                self._greet(message)
+            case Get():
+                self._unanswered += len(message.queries)
+                if self._unanswered > self._hub.requests:
+                    raise TooLarge("unanswered queries", self._unanswered, self._hub.requests)
+                self._queries.extend(message.queries)
+            case Ack():
+                self.acknowledged = max(self.acknowledged, message.seq)
+            case Goodbye():
+                self.goodbye = message
+                self.phase = Phase.CLOSED
+
+    def started(self, cursor: Cursor, resumed: bool) -> None:
+        """The log has a place for this client."""
+        if self.phase is not Phase.STARTING:
+            return
+        self.phase = Phase.FOLLOWING
+        self._cursor = cursor
+        hub = self._hub
+        self._messages.append(
+            Welcome(PROTOCOL, (), hub.agent, hub.identity, hub.view, resumed, hub.requests)
+        )
+
+    def followed(self, page: Page) -> None:
+        """The next page of the log; its bytes are shared with all clients at this place."""
+        self._following = False
+        if self.phase is Phase.FOLLOWING:
+            self._cursor = page.cursor
+            self._behind = self._behind or page.more
+            self._messages.extend(page.frames)
+
+    def published(self) -> None:
+        """The log has grown."""
+        self._behind = True
+
+    def close(self, goodbye: Goodbye) -> None:
+        """Say goodbye; nothing is accepted after it."""
+        if self.phase is not Phase.CLOSED:
+            self.phase = Phase.CLOSED
+            self.goodbye = goodbye
+            self._cursor = None
+            self._queries.clear()
+            self._messages.append(goodbye)
+
+    # --- out -----------------------------------------------------------------------------------
+
+    def take_messages(self) -> list[Message | bytes]:
+        """What to send now, in order; bytes are messages that are encoded already."""
+        messages, self._messages = self._messages, []
+        return messages
+
+    @property
+    def has_news(self) -> bool:
+        """There is something to send or to do, beside answers."""
+        wants_page = self.phase is Phase.FOLLOWING and self._behind and not self._following
+        return bool(self._messages or self._effects or wants_page)
+
+    @property
+    def waiting(self) -> int:
+        """Queries that were not taken yet."""
+        return len(self._queries)
+
+    def take_effects(self) -> list[Effect]:
+        """What to do now. Call it when all that was taken before is sent: pages come one by one."""
+        if self._cursor is not None and self._behind and not self._following:
+            self._behind, self._following = False, True
+            self._effects.append(Follow(self._cursor))
+        effects, self._effects = self._effects, []
+        return effects
+
+    def take_queries(self, max_bytes: int) -> list[Query]:
+        """The oldest queries whose answers take about ``max_bytes``, and at least one if any."""
+        taken: list[Query] = []
+        size = 0
+        while self._queries and (not taken or size < max_bytes):
+            query = self._queries.popleft()
+            taken.append(query)
+            size += LEAF * runs.count(query.leaves) if isinstance(query, BlockQuery) else LEAF
+        return taken
+
+    def answered(self, count: int) -> None:
+        """The answers to ``count`` queries were sent."""
+        self._unanswered -= count
+
+    # --- messages ------------------------------------------------------------------------------
+
+    def _greet(self, hello: Hello) -> None:
+        if PROTOCOL not in hello.protocols:
+            raise ProtocolError(
+                Code.UNSUPPORTED_PROTOCOL,
+                f"this hub speaks protocol {PROTOCOL}, the client {list(hello.protocols)}",
+            )
+        if hello.hub and hello.hub != self._hub.identity:
+            raise ProtocolError(
+                Code.WRONG_HUB,
+                f"this is hub {self._hub.identity.hex()[:16]}, "
+                f"the client follows {hello.hub.hex()[:16]}",
+            )
+        self.agent = hello.agent
+        self.phase = Phase.STARTING
+        self._effects.append(Start(hello.position))

@@ -1,0 +1,134 @@
+"""The block source: the answer to a query, encoded.
+
+A hashlist is a slice of a stored tree. A block set is read from disk by ``LeafReader``, which
+checks every leaf, so that only what was announced leaves the hub; where a file has moved on, the
+leaves that still hold are served and the others named as gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from protocol import runs
+from protocol.codec import encode
+from protocol.errors import BadMessage, Code, ProtocolError
+from protocol.limits import MAX_PAYLOAD
+from protocol.messages import (
+    BlockQuery,
+    Blocks,
+    DeltaQuery,
+    Failed,
+    Hashlist,
+    HashQuery,
+    Published,
+    PublishedQuery,
+    Query,
+)
+from pyzsync.grid import WINDOW_LEAVES, node_count, strong_width, window_bytes, window_count
+from pyzsync.runs import Mask, mask_of, runs_of
+from pyzsync.tree import HashTree
+from pyzsync_daemon.compression import compress
+from pyzsync_daemon.files.root import Root
+from pyzsync_daemon.files.trees import TreeStore
+from pyzsync_daemon.hub.frames import Answer
+from pyzsync_daemon.hub.index import HubIndex
+from pyzsync_daemon.hub.leaves import LeafReader
+
+# A failing disk is not asked again at once, and a client's own back-off goes on from here.
+RETRY_DISK_MS = 1000
+
+
+class BlockSource:
+    """Answers queries, from any thread.
+
+    ``on_stale(path)`` is called, on the asking thread, when a file no longer holds what the index
+    says of it. ``leaves`` counts what was read.
+    """
+
+    def __init__(
+        self, root: Root, index: HubIndex, store: TreeStore, on_stale: Callable[[str], None]
+    ) -> None:
+        self.leaves = LeafReader(root, index, on_stale)
+        self._index = index
+        self._store = store
+        self._log = structlog.get_logger()
+
+    def answer(self, query: Query) -> Answer:
+        """Return the encoded answer: a ``Failed`` if the query or the disk is bad."""
+        try:
+            match query:
+                case HashQuery():
+                    return Answer((encode(self._hashlist(query)),))
+                case BlockQuery():
+                    return self._blocks(query)
+                case PublishedQuery():
+                    known = self._index.published(query.path, query.version)
+                    return Answer((encode(Published(query, known)),), lasting=False)
+                case DeltaQuery():
+                    raise ProtocolError(Code.NO_DELTA)
+        except ProtocolError as error:
+            failed = Failed(query, error.code)
+        except OSError as error:
+            self._log.error("the disk failed while a client was answered", error=str(error))
+            failed = Failed(query, Code.INTERNAL, RETRY_DISK_MS)
+        return Answer((encode(failed),), lasting=False)
+
+    def _tree(self, version: bytes) -> HashTree:
+        tree = self._store.load(version)
+        if tree is None:
+            raise ProtocolError(Code.UNKNOWN_VERSION)
+        return tree
+
+    def _hashlist(self, query: HashQuery) -> Hashlist:
+        """The asked nodes; with ``since``, those of them that differ from that version's."""
+        tree = self._tree(query.version)
+        if not tree.has(query.level):
+            raise BadMessage("HashQuery.level", f"is not kept; the finest is {tree.base}")
+        first = query.window * WINDOW_LEAVES
+        count = min(node_count(tree.length, query.level) - first, WINDOW_LEAVES)
+        if count <= 0:
+            raise BadMessage("HashQuery.window", "is beyond the end of the file")
+        wanted = mask_of(runs.decode(query.nodes, count), count)
+        if query.since:
+            wanted &= _differs(tree, self._tree(query.since), query.level, first, count)
+            query = replace(query, nodes=runs.encode(runs_of(wanted)))
+        return cut_hashlist(tree, query, first + np.flatnonzero(wanted))
+
+    def _blocks(self, query: BlockQuery) -> Answer:
+        tree = self._tree(query.version)
+        if query.window >= window_count(tree.length):
+            raise BadMessage("BlockQuery.window", "is beyond the end of the file")
+        count = node_count(window_bytes(tree.length, query.window), 0)
+        asked = runs.decode(query.leaves, count)
+        pieces, gone = self.leaves.find(tree, query.window, asked)
+        data = b"".join(piece.data for piece in pieces)
+        coding, coded = compress(data)
+        parts = [coded[i : i + MAX_PAYLOAD] for i in range(0, len(coded), MAX_PAYLOAD)] or [b""]
+        missing = runs.encode(gone)
+        frames = tuple(
+            encode(Blocks(query, part, len(parts), coding, len(data), missing, payload))
+            for part, payload in enumerate(parts)
+        )
+        return Answer(frames, lasting=not gone)
+
+
+def cut_hashlist(tree: HashTree, query: HashQuery, nodes: NDArray[np.int64]) -> Hashlist:
+    """Return the hashes of ``nodes`` (indices within the level), cut to their width on the wire."""
+    width = strong_width(tree.length)
+    chosen = tree.hashes(query.level).take(nodes).cut(width)
+    return Hashlist(query, width, chosen.weak_bytes(), chosen.strong_bytes())
+
+
+def _differs(tree: HashTree, old: HashTree, level: int, first: int, count: int) -> Mask:
+    """Which of ``count`` nodes from ``first`` on are not the same in the old tree."""
+    if not old.has(level):
+        raise ProtocolError(Code.UNKNOWN_VERSION)
+    before = old.hashes(level)[first : first + count]  # fewer, or none, if it was shorter
+    mask = np.ones(count, dtype=np.bool_)
+    mask[: len(before)] = ~tree.hashes(level, first, len(before)).equal(before)
+    return mask

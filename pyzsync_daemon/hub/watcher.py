@@ -1,0 +1,116 @@
+"""Watching a tree with watchfiles: which paths may have changed.
+
+Three traps of it are met here. Its default filter drops ``.git``, ``*.swp`` and more: none is used.
+One name that is not UTF-8 ends its iterator, as does an error of the system: the watch is armed
+again, and the whole tree reported as dirty, as events were lost. And nobody is told when the watch
+is armed: it asks its stop event only from then on, so the stop event tells.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from watchfiles import watch
+
+STEP_MS = 5
+"""How often watchfiles looks for events: half of what an edit waits for on average."""
+
+FLOOD = 8192
+"""Events in one go after which the kernel's queue (16384 by default) may have overflowed; nobody
+would tell, so the whole tree is scanned as well."""
+
+LONGEST_PAUSE_S = 2.0
+"""Between two tries to watch when they keep failing: a name that is not UTF-8 is written to all the
+time, or the system's limit of watches is reached."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Watcher:
+    """Calls ``dirty`` with relative paths below ``root``, or None: anything may have changed.
+
+    The first None comes when the watch is armed, or when arming it has failed once. ``dirty`` is
+    called in the watcher's thread; paths that ``hides`` says are hidden never get there. A burst of
+    events is collected for ``burst_s`` at most.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        hides: Callable[[str], bool],
+        dirty: Callable[[set[str] | None], None],
+        burst_s: float = 0.02,
+    ) -> None:
+        self._root = os.path.abspath(root)  # noqa: PTH100 - events repeat it, symlinks unresolved
+        self._hides = hides
+        self._dirty = dirty
+        self._burst_ms = max(STEP_MS, round(1000 * burst_s))
+        self._stopping = threading.Event()
+        self._rearm = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self.armed = False
+
+    def start(self) -> None:
+        """Begin to watch, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and wait for that: a few milliseconds."""
+        self._stopping.set()
+        self._thread.join()
+
+    def rearm(self) -> None:
+        """Watch anew: another directory is at the root's path now."""
+        self._rearm.set()
+
+    def is_set(self) -> bool:
+        """Whether the present watch is to end. Asked by watchfiles, all the time, once armed."""
+        if not self.armed:
+            self.armed = True
+            self._dirty(None)
+        return self._stopping.is_set() or self._rearm.is_set()
+
+    def _run(self) -> None:
+        pause, first = 0.0, True
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            self._rearm.clear()
+            try:
+                self._watch()
+            except Exception as error:  # whatever it was, events were lost
+                _log.warning("watch ended", root=self._root, error=str(error))
+            if first and not self.armed:
+                self._dirty(None)
+            first, self.armed = False, False
+            lived = time.monotonic() - began
+            pause = 0.0 if lived > 4 * pause + 1 else min(2 * pause + 0.05, LONGEST_PAUSE_S)
+            if not self._rearm.is_set():
+                self._stopping.wait(pause)
+
+    def _watch(self) -> None:
+        # No timeout: watchfiles forgets the events that come while it reports one.
+        for events in watch(
+            self._root,
+            watch_filter=None,
+            debounce=self._burst_ms,
+            step=STEP_MS,
+            rust_timeout=0,
+            stop_event=self,
+            raise_interrupt=False,
+            ignore_permission_denied=True,
+        ):
+            self._report({path for _, path in events})
+
+    def _report(self, events: set[str]) -> None:
+        below = os.path.join(self._root, "")  # noqa: PTH118 - a Path has no slash at its end
+        paths = {path.removeprefix(below) for path in events if path.startswith(below)}
+        visible = {path for path in paths if not self._hides(path)}
+        if visible:
+            self._dirty(visible)
+        if len(events) >= FLOOD or self._root in events:
+            self._dirty(None)

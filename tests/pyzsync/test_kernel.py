@@ -1,0 +1,478 @@
+"""Both kernels, held to one contract: by definitions, a slow model of the search, and cost."""
+
+import inspect
+import sys
+import threading
+from collections import Counter
+from importlib import import_module
+
+import numpy as np
+import pytest
+from blake3 import blake3
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyzsync.grid import FANOUT, LEAF
+from pyzsync.weak import B, power, weak_sum
+
+WIDTH = 11
+
+
+def leaf_hashes(data):
+    leaves = [data[at : at + LEAF] for at in range(0, len(data), LEAF)]
+    weak = np.array([weak_sum(leaf) for leaf in leaves], "<u4").tobytes()
+    return weak, b"".join(blake3(leaf).digest() for leaf in leaves)
+
+
+def node_digest(block):
+    if len(block) <= LEAF:
+        return blake3(block).digest()
+    size = LEAF
+    while size * FANOUT < len(block):
+        size *= FANOUT
+    return blake3(
+        b"".join(node_digest(block[at : at + size]) for at in range(0, len(block), size))
+    ).digest()
+
+
+def wanted(blocks, width=WIDTH):
+    """The first three arguments of a Matcher that looks for these blocks."""
+    weak = np.array([weak_sum(block) for block in blocks], "<u4").tobytes()
+    return weak, b"".join(node_digest(block)[:width] for block in blocks), width
+
+
+def offsets(matcher):
+    return np.frombuffer(matcher.offsets(), "<i8").tolist()
+
+
+def noise(size, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, size, np.uint8).tobytes()
+
+
+def thue_morse(size):
+    return np.array([i.bit_count() & 1 for i in range(size)], np.uint8)
+
+
+def equal_weak_blocks(count):
+    """Distinct leaves of one weak sum: in a Thue-Morse word of 256 bytes any two letters may be
+    exchanged, since the product of (B**(2**i) - 1) for i < 8 is divisible by 2**32."""
+    word = thue_morse(256)
+    blocks = []
+    for i in range(count):
+        letter = np.uint8(1 + i % 120)
+        base = np.full(LEAF, 120, np.uint8)
+        base[:256] += letter * word - (letter * (1 - word))
+        base[256:] += word if i < 120 else 1 - word
+        blocks.append(base.tobytes())
+    return blocks
+
+
+class Model:
+    """The search as the contract words it, a byte at a time."""
+
+    def __init__(self, weak, strong, width, block):
+        keys = [
+            (
+                int.from_bytes(weak[4 * i : 4 * i + 4], "little"),
+                strong[width * i : width * i + width],
+            )
+            for i in range(len(weak) // 4)
+        ]
+        self.keys, self.width, self.block = keys, width, block
+        self.found = dict.fromkeys(keys, -1)
+        self.failed = dict.fromkeys([weak for weak, _ in keys], 0)
+        self.pending = Counter(weak for weak, _ in self.found)
+        self.hashed = self.vain = self.scanned = 0
+
+    def scan(self, data, base):
+        last, position = len(data) - self.block, 0
+        while position <= last:
+            window = data[position : position + self.block]
+            position += self.block if self.check(window, position, base) else 1
+        self.scanned += max(0, last + 1)
+
+    def check(self, window, position, base):
+        weak = weak_sum(window)
+        if not self.pending[weak] or self.failed[weak] == 64:
+            return False
+        if self.vain >= 64 + (self.scanned + position) // self.block * 8:
+            return False
+        self.hashed += 1
+        key = weak, node_digest(window)[: self.width]
+        if key not in self.found:
+            self.vain += 1
+            self.failed[weak] += 1
+            return False
+        if self.found[key] < 0:
+            self.found[key] = base + position
+            self.pending[weak] -= 1
+        return True
+
+    def state(self):
+        places = [self.found[key] for key in self.keys]
+        return places, self.pending.total(), self.hashed
+
+
+def state(matcher):
+    return offsets(matcher), matcher.pending, matcher.hashed
+
+
+# Few letters and few lengths, so that runs, repeats and shifted copies are common.
+pieces = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from([1, 3, 200, 512, 700, 1024])), max_size=6
+)
+
+
+def assemble(parts, block):
+    texts = [bytes(4 * block), b"abc" * (2 * block), noise(4 * block, 1), b"\x01" * (4 * block)]
+    return b"".join(texts[kind][: size * (block // LEAF)] for kind, size in parts)
+
+
+@pytest.fixture(scope="class", params=["pyzsync._kernel", "pyzsync._numpy_kernel"])
+def kernel(request):
+    if request.param == "pyzsync._kernel":
+        return pytest.importorskip(request.param, reason="the C kernel is not built")
+    return import_module(request.param)
+
+
+class TestKernel:
+    # ---- leaves, nodes, rows
+
+    @given(st.binary(max_size=80), st.sampled_from([0, 1, 448, 500, 512, 1024, 1500]))
+    def test_leaves(self, kernel, tail, head):
+        data = noise(head) + tail
+        assert kernel.hash_leaves(data) == leaf_hashes(data)
+
+    @pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 128, 511, 512, 513, 1024])
+    def test_leaves_at_the_edges(self, kernel, size):
+        data = noise(size)
+        assert kernel.hash_leaves(data) == leaf_hashes(data)
+
+    def test_leaves_of_a_long_buffer(self, kernel):
+        data = noise(2_000_003)
+        assert kernel.hash_leaves(data) == leaf_hashes(data)
+
+    def test_golden_leaf(self, kernel):
+        weak, strong = kernel.hash_leaves(b"abc")
+        assert weak.hex() == "06caf934"
+        assert strong.hex() == "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
+
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    def test_any_buffer(self, kernel, kind):
+        assert kernel.hash_leaves(kind(noise(700))) == leaf_hashes(noise(700))
+
+    def test_arrays_are_buffers(self, kernel):
+        table = np.frombuffer(noise(4000), "<u4").reshape(10, 100)
+        assert kernel.hash_leaves(table) == leaf_hashes(noise(4000))
+
+    @pytest.mark.parametrize("data", ["text", 5, None])
+    def test_what_is_no_buffer_is_refused(self, kernel, data):
+        with pytest.raises(TypeError):
+            kernel.hash_leaves(data)
+
+    @given(st.integers(0, 30), st.integers(0, 511))
+    def test_nodes(self, kernel, leaves, tail):
+        data = noise(leaves * LEAF + tail, leaves)
+        weak, strong = kernel.hash_leaves(data)
+        size = LEAF
+        for _ in range(3):
+            weak, strong = kernel.hash_nodes(weak, strong, size, len(data))
+            size *= FANOUT
+            nodes = [data[at : at + size] for at in range(0, len(data), size)]
+            assert np.frombuffer(weak, "<u4").tolist() == [weak_sum(node) for node in nodes]
+            assert len(strong) == 32 * len(nodes)
+        full = [i for i, node in enumerate(nodes) if len(node) == size]
+        assert all(strong[32 * i : 32 * i + 32] == node_digest(nodes[i]) for i in full)
+
+    def test_an_only_child_makes_a_node(self, kernel):
+        weak, strong = kernel.hash_leaves(b"abc")
+        assert kernel.hash_nodes(weak, strong, LEAF, 3) == (weak, blake3(strong).digest())
+
+    def test_nodes_of_a_terabyte(self, kernel):
+        weak, child = noise(12), 2**38
+        parent, _ = kernel.hash_nodes(weak, noise(96), child, 2 * child + 5)
+        a, b, c = np.frombuffer(weak, "<u4").tolist()
+        expected = (a * power(child + 5) + b * power(5) + c) % 2**32
+        assert int.from_bytes(parent, "little") == expected
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ((b"123", b"", 512, 0), "weak must hold 4 bytes for each block"),
+            ((b"", b"", 0, 0), "child_size must be positive and length not negative"),
+            ((b"", b"", 512, -1), "child_size must be positive and length not negative"),
+            ((b"", b"", 512, 1), "weak must hold 4 bytes for each child"),
+            ((bytes(8), bytes(64), 512, 512), "weak must hold 4 bytes for each child"),
+            ((bytes(4), bytes(31), 512, 512), "strong must hold 32 bytes for each child"),
+            ((bytes(4), bytes(33), 512, 512), "strong must hold 32 bytes for each child"),
+        ],
+    )
+    def test_nodes_of_wrong_sizes(self, kernel, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            kernel.hash_nodes(*arguments)
+
+    @given(st.lists(st.booleans(), max_size=40), st.sampled_from([1, 4, 11, 20, 32]))
+    def test_equal_rows(self, kernel, equal, width):
+        left = noise(width * len(equal))
+        right = bytearray(left)
+        for row, same in enumerate(equal):
+            right[row * width + row % width] ^= not same
+        assert kernel.equal_rows(left, right, width) == bytes(equal)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ((b"", b"", 0), "width must be positive and divide the rows"),
+            ((b"abc", b"abc", 2), "width must be positive and divide the rows"),
+            ((b"abcd", b"ab", 2), "a and b must be equally long"),
+        ],
+    )
+    def test_rows_of_wrong_sizes(self, kernel, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            kernel.equal_rows(*arguments)
+
+    # ---- the search: results
+
+    @given(pieces, pieces, st.sampled_from([LEAF, LEAF * FANOUT]))
+    @settings(max_examples=40)
+    def test_search_is_the_model(self, kernel, new, old, block):
+        new, old = assemble(new, block), assemble(old, block)
+        blocks = [new[at : at + block] for at in range(0, len(new) - block + 1, block)]
+        matcher, model = kernel.Matcher(*wanted(blocks), block), Model(*wanted(blocks), block)
+        half = len(old) // 2
+        for start, stop in ((0, half), (max(0, half - block + 1), len(old))):
+            matcher.scan(old[start:stop], start)
+            model.scan(old[start:stop], start)
+        assert state(matcher) == model.state()
+
+    @given(st.integers(0, 3000), st.integers(0, 3))
+    def test_every_block_is_found_at_any_shift(self, kernel, shift, level):
+        block = LEAF * FANOUT**level
+        new = noise(3 * block)
+        blocks = [new[at : at + block] for at in range(0, len(new), block)]
+        matcher = kernel.Matcher(*wanted(blocks), block)
+        matcher.scan(noise(shift, 9) + new, 0)
+        assert offsets(matcher) == [shift, shift + block, shift + 2 * block]
+        assert (matcher.pending, matcher.hashed) == (0, 3)
+
+    def test_a_block_of_two_mebibytes(self, kernel):
+        block = noise(LEAF * FANOUT**6)
+        matcher = kernel.Matcher(*wanted([block]), len(block))
+        matcher.scan(b"shift" + block + b"tail", 0)
+        assert offsets(matcher) == [5]
+
+    def test_long_data_in_one_piece(self, kernel):
+        new = noise(400_000)
+        blocks = [new[at : at + LEAF] for at in range(0, 399_360, LEAF)]
+        old = new[:100_000] + b"!" + new[150_001:] + new[100_000:150_000]
+        matcher = kernel.Matcher(*wanted(blocks), LEAF)
+        matcher.scan(old, 0)
+        for block, offset in zip(blocks, offsets(matcher), strict=True):
+            assert offset < 0 or old[offset : offset + LEAF] == block
+        assert matcher.pending <= 2
+
+    def test_duplicates_share_one_find(self, kernel):
+        a, b = noise(LEAF, 1), noise(LEAF, 2)
+        matcher = kernel.Matcher(*wanted([a, b, a, a, b]), LEAF)
+        assert matcher.pending == 2
+        matcher.scan(b"x" + b, 0)
+        assert (offsets(matcher), matcher.pending) == ([-1, 1, -1, -1, 1], 1)
+        matcher.scan(a, 100)
+        assert (offsets(matcher), matcher.pending) == ([100, 1, 100, 100, 1], 0)
+
+    def test_only_the_strong_hash_decides(self, kernel):
+        block = noise(LEAF)
+        weak, _, width = wanted([block])
+        matcher = kernel.Matcher(weak, noise(width), width, LEAF)
+        matcher.scan(block, 0)
+        assert (offsets(matcher), matcher.pending, matcher.hashed) == ([-1], 1, 1)
+
+    @pytest.mark.parametrize("width", [1, 5, 32])
+    def test_any_width(self, kernel, width):
+        blocks = [noise(LEAF, seed) for seed in range(4)]
+        matcher = kernel.Matcher(*wanted(blocks, width), LEAF)
+        matcher.scan(b"".join(reversed(blocks)), 0)
+        assert offsets(matcher) == [1536, 1024, 512, 0]
+
+    def test_offsets_have_64_bits(self, kernel):
+        block = noise(LEAF)
+        for base in (2**40 + 3, 2**63 - 1 - LEAF):
+            matcher = kernel.Matcher(*wanted([block]), LEAF)
+            matcher.scan(block, base)
+            assert offsets(matcher) == [base]
+
+    @pytest.mark.parametrize("base", [-1, 2**63 - LEAF])
+    def test_offsets_beyond_64_bits_are_refused(self, kernel, base):
+        matcher = kernel.Matcher(*wanted([noise(LEAF)]), LEAF)
+        with pytest.raises(ValueError, match="base must not be negative, nor base \\+ len"):
+            matcher.scan(noise(LEAF), base)
+
+    def test_nothing_wanted(self, kernel):
+        matcher = kernel.Matcher(b"", b"", WIDTH, LEAF)
+        matcher.scan(noise(5000), 0)
+        assert (offsets(matcher), matcher.pending, matcher.hashed) == ([], 0, 0)
+
+    @pytest.mark.parametrize("size", [0, 1, LEAF - 1])
+    def test_data_shorter_than_a_block(self, kernel, size):
+        matcher = kernel.Matcher(*wanted([bytes(LEAF)]), LEAF)
+        matcher.scan(bytes(size), 0)
+        assert state(matcher) == ([-1], 1, 0)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ((b"123", b"", 5, LEAF), "weak must hold 4 bytes for each block"),
+            ((b"", b"", 0, LEAF), "width must be 1 to 32"),
+            ((b"", b"", 33, LEAF), "width must be 1 to 32"),
+            ((b"1234", b"1234", 5, LEAF), "strong must hold width bytes for each block"),
+            ((b"1234", b"123456", 5, LEAF), "strong must hold width bytes for each block"),
+            *[
+                ((b"", b"", 5, block), "block must be a leaf's size times a power of the fanout")
+                for block in (-1, 0, 1, 128, LEAF - 1, LEAF + 1, 2 * LEAF, 2**63 - 1)
+            ],
+        ],
+    )
+    def test_wanted_blocks_of_wrong_sizes(self, kernel, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            kernel.Matcher(*arguments)
+
+    # ---- the search: cost
+
+    def test_a_found_block_is_not_hashed_again(self, kernel):
+        matcher = kernel.Matcher(*wanted([bytes(LEAF), noise(LEAF)]), LEAF)
+        matcher.scan(bytes(1_000_000), 0)
+        assert (offsets(matcher), matcher.hashed) == ([0, -1], 1)
+        matcher.scan(bytes(1_000_000), 10**6)
+        assert matcher.hashed == 1
+
+    def test_each_position_of_periodic_data_is_hashed_once(self, kernel):
+        data = b"0123456" * 100_000
+        blocks = [data[at : at + LEAF] for at in range(0, 100 * LEAF, LEAF)]
+        matcher = kernel.Matcher(*wanted(blocks), LEAF)
+        assert matcher.pending == 7
+        matcher.scan(data, 0)
+        assert (matcher.pending, matcher.hashed) == (0, 7)
+
+    def test_blocks_of_one_weak_sum_are_all_found(self, kernel):
+        blocks = equal_weak_blocks(200)
+        assert len(set(blocks)) == 200
+        assert len({weak_sum(block) for block in blocks}) == 1
+        matcher = kernel.Matcher(*wanted(blocks), LEAF)
+        matcher.scan(b"".join(reversed(blocks)), 0)
+        assert (matcher.pending, matcher.hashed) == (0, 200)
+        assert offsets(matcher) == [LEAF * i for i in reversed(range(200))]
+
+    def test_the_first_find_stays(self, kernel):
+        block, other = equal_weak_blocks(2)
+        matcher = kernel.Matcher(*wanted([block, other]), LEAF)
+        matcher.scan(3 * block, 0)
+        assert (offsets(matcher), matcher.pending, matcher.hashed) == ([0, -1], 1, 3)
+
+    def test_neighbouring_weak_sums_are_found_in_any_order(self, kernel):
+        # They share a slot of the filter, which must outlive all but the last of them.
+        body = noise(LEAF - 1)
+        blocks = [body + bytes([last]) for last in range(200)]
+        assert weak_sum(blocks[0]) >> 16 == weak_sum(blocks[-1]) >> 16
+        matcher = kernel.Matcher(*wanted(blocks), LEAF)
+        order = [*(i for i in range(1, 199) if i != 100), 100, 0, 199]
+        matcher.scan(b"".join(blocks[i] for i in order), 0)
+        assert (matcher.pending, matcher.hashed) == (0, 200)
+        assert [offsets(matcher)[i] for i in order] == [LEAF * i for i in range(200)]
+
+    def test_a_weak_sum_that_keeps_failing_is_given_up(self, kernel):
+        *others, block = equal_weak_blocks(65)
+        for count, expected in ((63, 0), (64, -1)):
+            matcher = kernel.Matcher(*wanted([block]), LEAF)
+            matcher.scan(b"".join(others[:count]), 10**6)
+            matcher.scan(block, 0)
+            assert (offsets(matcher), matcher.hashed) == ([expected], 64)
+
+    def test_one_crafted_sum_does_not_hide_another_block(self, kernel):
+        block = noise(LEAF)
+        weak, strong, width = wanted([block])
+        matcher = kernel.Matcher(bytes(4) + weak, noise(width) + strong, width, LEAF)
+        matcher.scan(bytes(100_000) + block, 0)
+        assert (offsets(matcher), matcher.hashed) == ([-1, 100_000], 65)
+
+    def test_many_crafted_sums_cost_a_bounded_number_of_hashes(self, kernel):
+        data = noise(9000)
+        weak = [weak_sum(data[at : at + LEAF]) for at in range(len(data) - LEAF + 1)]
+        arguments = np.array(weak, "<u4").tobytes(), noise(WIDTH * len(weak)), WIDTH, LEAF
+        matcher, model = kernel.Matcher(*arguments), Model(*arguments)
+        for part in (data[:6000], data[6000 - LEAF + 1 :]):
+            matcher.scan(part, 0)
+            model.scan(part, 0)
+        assert state(matcher) == model.state()
+        assert matcher.hashed <= 64 + 8 * len(data) // LEAF
+
+    def test_many_wanted_blocks_of_one_weak_sum(self, kernel):
+        count = 50_000
+        strong = np.arange(count, dtype=">u8").tobytes()
+        matcher = kernel.Matcher(bytes(4 * count), strong, 8, LEAF)
+        matcher.scan(bytes(10_000), 0)
+        assert (matcher.pending, matcher.hashed) == (count, 64)
+
+    # ---- threads
+
+    def test_other_threads_run_meanwhile(self, kernel):
+        # The interval is so long that only a call which gives up the GIL lets this thread see its
+        # middle. It may miss one, so several are made: all are missed only if none gives it up.
+        data, interval = noise(4 << 20), sys.getswitchinterval()
+        sys.setswitchinterval(1000)
+        try:
+            assert any(self.seen_in_the_middle(kernel, data) for _ in range(50))
+        finally:
+            sys.setswitchinterval(interval)
+
+    @staticmethod
+    def seen_in_the_middle(kernel, data):
+        started, done = threading.Event(), threading.Event()
+
+        def work():
+            started.set()
+            kernel.hash_leaves(data)
+            done.set()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        started.wait()
+        seen = not done.is_set()
+        thread.join()
+        return seen
+
+    def test_threads_share_a_matcher(self, kernel):
+        new = noise(64 * LEAF)
+        blocks = [new[at : at + LEAF] for at in range(0, len(new), LEAF)]
+        matcher = kernel.Matcher(*wanted(blocks), LEAF)
+        quarters = [new[at : at + 16 * LEAF] for at in range(0, len(new), 16 * LEAF)]
+        threads = [
+            threading.Thread(target=matcher.scan, args=(quarter, i * 16 * LEAF))
+            for i, quarter in enumerate(quarters)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert offsets(matcher) == [LEAF * i for i in range(64)]
+        assert (matcher.pending, matcher.hashed) == (0, 64)
+
+    # ---- shape
+
+    def test_signatures_are_those_of_the_twin(self, kernel):
+        twin = import_module("pyzsync._numpy_kernel")
+        for name in ("hash_leaves", "hash_nodes", "equal_rows", "Matcher"):
+            ours, theirs = (inspect.signature(getattr(k, name)) for k in (kernel, twin))
+            assert list(ours.parameters) == list(theirs.parameters)
+        for method in ("scan", "offsets"):
+            ours, theirs = (inspect.signature(getattr(k.Matcher, method)) for k in (kernel, twin))
+            assert list(ours.parameters) == list(theirs.parameters)
+
+    def test_arguments_have_no_keywords(self, kernel):
+        with pytest.raises(TypeError):
+            kernel.hash_leaves(data=b"")
+        with pytest.raises(TypeError):
+            kernel.Matcher(b"", b"", 5, block=LEAF)
+
+
+def test_the_multiplier_has_an_inverse():
+    assert B % 2 == 1

@@ -1,0 +1,113 @@
+"""Nothing outside the root can be reached, whatever stands in the way."""
+
+import os
+import stat
+
+import pytest
+
+from pyzsync_daemon.files.root import EscapesRoot, Fingerprint, NotADirectory, Root
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "root").mkdir()
+    with Root(tmp_path / "root") as root:
+        yield root
+
+
+def open_descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_files_are_opened_beneath_the_root(root):
+    (root.path / "a/b").mkdir(parents=True)
+    fd = root.open("a/b/new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    os.write(fd, b"bytes")
+    os.close(fd)
+    assert (root.path / "a/b/new").read_bytes() == b"bytes"
+    assert root.lstat("a/b/new").st_size == 5
+    assert root.listdir("a") == ["b"]
+    assert root.listdir("") == ["a"]
+    assert stat.S_ISDIR(root.lstat("").st_mode)
+
+
+def test_a_symlink_on_the_way_is_not_followed(root, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret").write_text("secret")
+    (root.path / "a").symlink_to(tmp_path / "outside")
+    with pytest.raises(EscapesRoot) as caught:
+        root.open("a/secret", os.O_RDONLY)
+    assert (caught.value.path, caught.value.at) == ("a/secret", "a")
+    assert str(caught.value) == (
+        "'a', on the way to 'a/secret', is a symlink, and those are not followed"
+    )
+    assert isinstance(caught.value, NotADirectoryError)
+    assert root.lstat("a/secret") is None
+    assert root.readlink("a") == str(tmp_path / "outside")
+    with pytest.raises(EscapesRoot), root.directory("a"):
+        pass
+
+
+def test_a_symlink_at_the_path_is_not_followed(root, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    (root.path / "a").symlink_to(tmp_path / "secret")
+    with pytest.raises(OSError, match="symbolic links"):
+        root.open("a", os.O_RDONLY)
+    assert stat.S_ISLNK(root.lstat("a").st_mode)
+
+
+def test_a_file_on_the_way_is_named(root):
+    (root.path / "a").mkdir()
+    (root.path / "a/b").write_text("file")
+    with pytest.raises(NotADirectory) as caught:
+        root.open("a/b/c/d", os.O_RDONLY)
+    assert caught.value.at == "a/b"
+    assert str(caught.value) == "'a/b', on the way to 'a/b/c/d', is not a directory"
+    assert not isinstance(caught.value, EscapesRoot)
+
+
+def test_what_is_missing_has_no_status(root):
+    assert root.lstat("no/such/file") is None
+    assert root.lstat("file") is None
+    with pytest.raises(FileNotFoundError):
+        root.open("no/such/file", os.O_RDONLY)
+
+
+def test_names_that_are_not_utf8_survive(root):
+    name = os.fsdecode(b"latin-\xe9")
+    os.close(root.open(name, os.O_WRONLY | os.O_CREAT, 0o600))
+    assert root.listdir("") == [name]
+
+
+def test_no_descriptor_is_left_open(root):
+    (root.path / "a/b").mkdir(parents=True)
+    (root.path / "a/file").touch()
+    before = open_descriptors()
+    root.lstat("a/b/c")
+    root.lstat("a/file/c/d")
+    root.listdir("a/b")
+    with pytest.raises(FileNotFoundError):
+        root.open("a/x/y", os.O_RDONLY)
+    assert open_descriptors() == before
+
+
+def test_a_root_that_was_replaced_is_not_present(root, tmp_path):
+    assert root.present()
+    root.path.rename(tmp_path / "moved")
+    assert not root.present()
+    root.path.mkdir()
+    assert not root.present()
+    assert root.listdir("") == []  # the descriptor still leads to the directory that was opened
+
+
+def test_a_fingerprint_tells_of_edits_but_not_of_our_own_renames(root):
+    path = root.path / "file"
+    path.write_bytes(b"one")
+    first = Fingerprint.of(root.lstat("file"))
+    assert Fingerprint.of(root.lstat("file")) == first
+    path.rename(root.path / "other")
+    (root.path / "other").chmod(0o640)
+    moved = Fingerprint.of(root.lstat("other"))
+    assert moved.same_content(first)
+    os.utime(root.path / "other", ns=(1, 1))
+    assert not Fingerprint.of(root.lstat("other")).same_content(first)

@@ -1,0 +1,137 @@
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from protocol.messages import BlockQuery
+from pyzsync_daemon.hub.frames import ENTRY_OVERHEAD, Answer, FrameCache
+
+
+def query(number):
+    return BlockQuery(version=number.to_bytes(32), window=0, leaves=b"\x00\x01")
+
+
+class Source:
+    """Answers 1000 bytes for each query; counts its calls; waits while the gate is closed."""
+
+    def __init__(self):
+        self.calls = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.error = None
+        self.lasting = True
+
+    def __call__(self, asked):
+        self.calls.append(asked)
+        assert self.gate.wait(10)
+        if self.error:
+            raise self.error
+        return Answer((asked.version, bytes(1000 - 32)), self.lasting)
+
+
+@pytest.fixture
+def source():
+    return Source()
+
+
+@pytest.fixture
+def cache(source):
+    with ThreadPoolExecutor(2) as executor:
+        yield FrameCache(10 * (1000 + ENTRY_OVERHEAD), executor, source)
+
+
+async def turns():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_thousand_equal_requests_in_flight_are_one_call(cache, source):
+    source.gate.clear()
+    waiters = [asyncio.create_task(cache.get(query(1))) for _ in range(1000)]
+    await turns()
+    source.gate.set()
+    answers = await asyncio.gather(*waiters)
+    assert len(source.calls) == 1
+    assert all(answer is answers[0] for answer in answers)
+    assert (cache.misses, cache.coalesced, cache.hits) == (1, 999, 0)
+
+
+async def test_later_requests_are_answered_from_memory(cache, source):
+    first = await cache.get(query(1))
+    assert await cache.get(query(1)) is first
+    assert (len(source.calls), cache.hits) == (1, 1)
+
+
+async def test_the_least_recently_used_goes_first(cache, source):
+    for number in range(10):
+        await cache.get(query(number))
+    assert (len(cache), cache.bytes) == (10, cache.max_bytes)
+    await cache.get(query(0))
+    await cache.get(query(10))
+    assert len(cache) == 10
+    assert cache.bytes <= cache.max_bytes
+    source.calls.clear()
+    await cache.get(query(0))
+    await cache.get(query(1))
+    assert source.calls == [query(1)]
+
+
+async def test_an_answer_larger_than_the_cache_is_not_kept(source):
+    with ThreadPoolExecutor(1) as executor:
+        small = FrameCache(1000, executor, source)
+        await small.get(query(1))
+        assert (len(small), small.bytes) == (0, 0)
+
+
+async def test_an_error_reaches_all_waiters_and_is_not_kept(cache, source):
+    source.gate.clear()
+    source.error = OSError("disk")
+    waiters = [asyncio.create_task(cache.get(query(1))) for _ in range(5)]
+    await turns()
+    source.gate.set()
+    results = await asyncio.gather(*waiters, return_exceptions=True)
+    assert [str(result) for result in results] == ["disk"] * 5
+    assert len(source.calls) == 1
+    source.error = None
+    assert (await cache.get(query(1)))[0] == query(1).version
+
+
+async def test_an_answer_for_the_moment_is_shared_but_not_kept(cache, source):
+    source.lasting = False
+    await asyncio.gather(cache.get(query(1)), cache.get(query(1)))
+    assert len(source.calls) == 1
+    await cache.get(query(1))
+    assert len(source.calls) == 2
+
+
+async def test_a_cancelled_first_waiter_does_not_cancel_the_work(cache, source):
+    source.gate.clear()
+    first = asyncio.create_task(cache.get(query(1)))
+    second = asyncio.create_task(cache.get(query(1)))
+    await turns()
+    first.cancel()
+    await turns()
+    source.gate.set()
+    assert (await second)[0] == query(1).version
+    assert first.cancelled()
+    assert len(source.calls) == 1
+
+
+async def test_work_that_nobody_waits_for_any_more_is_still_kept(cache, source):
+    source.gate.clear()
+    only = asyncio.create_task(cache.get(query(1)))
+    await turns()
+    only.cancel()
+    await turns()
+    assert only.cancelled()
+    source.gate.set()
+    await cache.get(query(1))
+    assert len(source.calls) == 1
+
+
+async def test_different_requests_do_not_wait_for_each_other(cache, source):
+    both = threading.Barrier(2, timeout=10)
+    cache._answer = lambda asked: (both.wait(), Answer((asked.version,)))[1]
+    answers = await asyncio.gather(cache.get(query(1)), cache.get(query(2)))
+    assert [frames[0] for frames in answers] == [query(1).version, query(2).version]

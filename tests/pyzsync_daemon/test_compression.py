@@ -1,0 +1,109 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.messages import Coding
+from pyzsync_daemon import compression
+from pyzsync_daemon.compression import (
+    CodedDataError,
+    CodedFormatError,
+    CodedSizeError,
+    compress,
+    decompress,
+    zstd,
+)
+
+TEXT = b"one line of text after another\n" * 400
+
+
+def pieces(data, size):
+    return [data[i : i + size] for i in range(0, len(data), size)]
+
+
+@given(st.binary(max_size=3000), st.integers(1, 500))
+def test_what_is_compressed_comes_back_whatever_the_parts(data, size):
+    coding, coded = compress(data)
+    assert decompress(coding, pieces(coded, size), len(data)) == data
+
+
+def test_compresses_when_it_pays():
+    coding, coded = compress(TEXT)
+    assert coding is Coding.ZSTD
+    assert len(coded) < len(TEXT) // 50
+
+
+def test_leaves_raw_what_does_not_pay():
+    noise = random.Random(1).randbytes(20_000)
+    assert compress(noise) == (Coding.RAW, noise)
+    assert compress(b"") == (Coding.RAW, b"")
+
+
+def test_two_percent_saved_is_not_worth_it():
+    saves_two_percent = random.Random(2).randbytes(98_000) + bytes(2_000)
+    assert len(zstd.compress(saves_two_percent, 3)) < len(saves_two_percent)
+    assert compress(saves_two_percent)[0] is Coding.RAW
+
+
+@pytest.mark.parametrize("coding", Coding)
+@pytest.mark.parametrize("off", [-1, 1, -len(TEXT)])
+def test_another_size_than_announced_is_an_error(coding, off):
+    coded = TEXT if coding is Coding.RAW else zstd.compress(TEXT)
+    with pytest.raises(CodedSizeError):
+        decompress(coding, [coded], len(TEXT) + off)
+
+
+def test_a_bomb_is_stopped_at_the_bound(monkeypatch):
+    held = []
+    real = zstd.ZstdDecompressor
+
+    class Counting:
+        def __init__(self, **kwargs):
+            self.frame = real(**kwargs)
+
+        def decompress(self, data, room):
+            held.append(len(out := self.frame.decompress(data, room)))
+            return out
+
+        def __getattr__(self, name):
+            return getattr(self.frame, name)
+
+    monkeypatch.setattr(compression.zstd, "ZstdDecompressor", Counting)
+    bomb = zstd.compress(bytes(64 << 20))
+    with pytest.raises(CodedSizeError):
+        decompress(Coding.ZSTD, pieces(bomb, 100), 1000)
+    assert sum(held) == 1001
+
+
+def test_a_frame_that_asks_for_a_huge_window_is_refused():
+    greedy = zstd.compress(bytes(1 << 26), options={zstd.CompressionParameter.window_log: 26})
+    with pytest.raises(CodedFormatError):
+        decompress(Coding.ZSTD, [greedy], 1 << 26)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda coded: [coded[:-1]],
+        lambda coded: [],
+        lambda coded: [coded + b"x"],
+        lambda coded: [coded, b"x"],
+        lambda coded: [b"junk" + coded],
+        lambda coded: [coded, coded],
+    ],
+    ids=["cut", "nothing", "trailing", "a part too many", "junk", "twice"],
+)
+def test_anything_but_one_whole_frame_is_an_error(damage):
+    with pytest.raises(CodedFormatError):
+        decompress(Coding.ZSTD, damage(zstd.compress(TEXT)), len(TEXT))
+
+
+def test_errors_say_what_was_expected():
+    assert str(CodedSizeError(5, 6)) == "coded data holds more than the announced 5 bytes"
+    assert str(CodedSizeError(5, 3)) == "coded data holds 3 bytes instead of the announced 5"
+    assert str(CodedFormatError("it ends early")) == (
+        "coded data is not one whole zstd frame: it ends early"
+    )
+    assert issubclass(CodedSizeError, CodedDataError)
+    assert issubclass(CodedFormatError, CodedDataError)
