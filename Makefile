@@ -42,6 +42,7 @@ $(INSTALLED): pyproject.toml setup.py $(wildcard pyzsync/*.c pyzsync/*.h)
 		{ echo "Python 3.11 or later is needed, $(PYTHON) is older or missing: make PYTHON=python3.12 ..."; exit 1; } >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) -m venv failed: on Debian and Ubuntu, apt install python3-venv"; exit 1; } >&2
+	@echo "setting up $(VENV), once" >&2
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@
 

@@ -112,7 +112,7 @@ def client(
         typer.Option(metavar="keep|overwrite|refuse", help="What becomes of local edits."),
     ] = None,
     mirror: Annotated[
-        bool | None, typer.Option("--mirror", help="Also remove what the hub never had.")
+        bool | None, typer.Option("--mirror", help="Also move aside what the hub never had.")
     ] = None,
     accept_new_hub: Annotated[
         bool | None, typer.Option("--accept-new-hub", help="Follow another hub than before.")

@@ -1,6 +1,7 @@
 """Run a hub or a client as a process: settings, logs, signals, results.
 
-The first SIGTERM or SIGINT asks the daemon to drain; a second one ends it at once.
+SIGTERM or SIGINT asks the daemon to drain, within a bounded time. Further ones change nothing: what
+runs us may send one to us and one to our process group, and that is no impatience.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pyzsync_daemon.config import (
     load,
 )
 from pyzsync_daemon.progress import Progress
+from pyzsync_daemon.units import format_bytes, format_seconds
 
 __all__ = ["run", "run_client", "run_hub"]
 
@@ -75,6 +77,12 @@ def run_client(
         )
     if as_json:
         print(json.dumps(asdict(summary)))
+    elif once:
+        print(
+            f"up to date: {summary.applied} changes, {format_bytes(summary.fetched)} fetched, "
+            f"{format_bytes(summary.reused)} reused, {summary.conflicts} kept aside, "
+            f"in {format_seconds(summary.seconds)}"
+        )
 
 
 def run(start: Start[T], *, seconds: float, code: int = Exit.OK) -> T:
@@ -93,21 +101,15 @@ def run(start: Start[T], *, seconds: float, code: int = Exit.OK) -> T:
 async def _signalled(start: Start[T], last_resort: threading.Timer) -> T:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    task = loop.create_task(start(stop))
 
     def asked() -> None:
-        if stop.is_set():
-            task.cancel()
-        else:
+        if not stop.is_set():
             stop.set()
             last_resort.start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        raise SystemExit(Exit.INTERRUPTED) from None
+    return await start(stop)
 
 
 def _leave(code: int) -> None:

@@ -21,7 +21,7 @@ class Exit(IntEnum):
     FAILED = 1  # also: trees differ, or --once ended before the replica was up to date
     USAGE = 2  # wrong command line, environment or configuration file
     NO_HUB = 3  # the hub could not be reached, or refused us
-    INTERRUPTED = 130  # a second Ctrl-C, or one that ended a command
+    INTERRUPTED = 130  # Ctrl-C ended a command that is no daemon
 
 
 TABLE: Final[tuple[tuple[type[Exception], Exit], ...]] = (

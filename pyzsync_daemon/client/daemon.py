@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -15,6 +17,7 @@ from pyzsync_daemon import logs
 from pyzsync_daemon.client.backoff import Backoff
 from pyzsync_daemon.client.effects import Applied, Committed, Effect, Put, Result
 from pyzsync_daemon.client.link import Busy, Link, open_link
+from pyzsync_daemon.client.replica import WorkbenchSettings
 from pyzsync_daemon.client.runner import Runner
 from pyzsync_daemon.client.session import ClientSession
 from pyzsync_daemon.client.workbench import Workbench
@@ -47,7 +50,7 @@ async def follow(
     Raises ``HubRefused``; with ``once`` also ``HubUnreachable`` and ``NotUpToDate``.
     """
     began = time.monotonic()
-    workbench = await asyncio.to_thread(Workbench.open, settings)
+    workbench = await asyncio.to_thread(_open, settings)
     try:
         daemon = ClientDaemon(settings, workbench, progress, once=once)
         await daemon.run(stop)
@@ -55,6 +58,25 @@ async def follow(
         await asyncio.to_thread(workbench.close)
     daemon.summary.seconds = time.monotonic() - began
     return daemon.summary
+
+
+def _open(settings: ClientSettings) -> Workbench:
+    """Open the replica; whatever the last process left unfinished is mended first."""
+    workbench = Workbench(
+        settings.root,
+        settings.state_dir,
+        WorkbenchSettings(
+            conflict=settings.conflict,
+            mirror=settings.mirror,
+            attic_bytes=settings.attic_bytes,
+            deletion_share=settings.deletion_share,
+            deletion_floor=settings.deletion_floor,
+            allow_mass_delete=settings.allow_mass_delete,
+        ),
+    )
+    for path in workbench.recovered:
+        structlog.get_logger().warning("kept aside after a crash", path=path)
+    return workbench
 
 
 class ClientDaemon:
@@ -87,21 +109,22 @@ class ClientDaemon:
         """Until ``stop``, a defect, or (with ``once``) until the replica is level with the hub."""
         self._session.audit()
         self._pump()
-        ends = [asyncio.ensure_future(stop.wait()), self._runner.failed]
-        if self._once:
-            ends.append(asyncio.ensure_future(self._level.wait()))
-        work = [
+        tasks = [
+            asyncio.create_task(stop.wait()),
             asyncio.create_task(self._keep_connected()),
             asyncio.create_task(self._keep_audited()),
         ]
+        if self._once:
+            tasks.append(asyncio.create_task(self._level.wait()))
+        waiting: set[asyncio.Future[Any]] = {*tasks, self._runner.failed}
         try:
-            done, _ = await asyncio.wait([*ends, *work], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for end in done:
                 end.result()
+            if self._once:
+                self._check_level()
         finally:
-            await self._end([*ends, *work])
-        if self._once:
-            self._check_level()
+            await self._end(tasks)
 
     # --- connection ----------------------------------------------------------------------------
 
@@ -229,7 +252,7 @@ class ClientDaemon:
 
     # --- the end -------------------------------------------------------------------------------
 
-    async def _end(self, tasks: list[asyncio.Future[None] | asyncio.Task[None]]) -> None:
+    async def _end(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
         """Stop in order: no new effect, the running ones to their end, then the connection."""
         if self._alarm is not None:
             self._alarm.cancel()
@@ -240,7 +263,7 @@ class ClientDaemon:
 
     def _check_level(self) -> None:
         problems = self._session.problems
-        if not self._session.settled:
+        if not self._level.is_set():
             raise NotUpToDate(len(problems), "it was stopped before")
         if problems:
             path, reason = next(iter(problems.items()))

@@ -20,8 +20,9 @@ from pyzsync_daemon.files.root import Fingerprint
 def put_away(replica: Replica, intent: Intent, name: str, prove: bool = False) -> str:
     """Deal with what ``intent`` displaced, now at ``name`` in staging.
 
-    ``prove``: read the file even if its fingerprint is as expected. Returns where it was kept aside,
-    relative to the root; empty if it was the hub's. Raises ``OSError``; then it is still there.
+    ``prove``: read the file even if its fingerprint is as expected. Returns where it was kept
+    aside, relative to the root; empty if it was the hub's. Raises ``OSError``; then it is still
+    there.
     """
     status = replica.staging.lstat(name)
     if status is None:

@@ -1,12 +1,14 @@
-"""A prepared change: what Commit needs to know of it."""
+"""A prepared change: what Commit needs to know of it, and what policy says of what it replaces."""
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from enum import Enum
 
 from protocol.messages import Change, Kind
 from pyzsync_daemon.client.compare import Local
+from pyzsync_daemon.client.replica import WorkbenchSettings
 
 
 class Action(Enum):
@@ -19,7 +21,7 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``name`` is its name in staging (also where what it displaces will land; a TOUCH has none).
+    """``name`` is its name in staging (also where what it displaces lands; a TOUCH has none).
 
     ``local`` is what was at the path. ``remains`` are old staging files that it was made from.
     """
@@ -41,6 +43,30 @@ class Entry:
         return change.kind is not Kind.FILE or mine.version == change.version
 
 
+def may_go(settings: WorkbenchSettings, entry: Entry, published: Set[tuple[str, bytes]]) -> bool:
+    """Whether what is at the path need not be kept aside: it is the hub's, now or once.
+
+    With ``overwrite`` neither need a local edit, if it could be read.
+    """
+    local = entry.local
+    overwrite = settings.conflict == "overwrite" and bool(local.version)
+    return local.ours or overwrite or _published(entry, published)
+
+
+def refuses(settings: WorkbenchSettings, entry: Entry, published: Set[tuple[str, bytes]]) -> str:
+    """Why the policy leaves a local file as it is; empty if it does not."""
+    local = entry.local
+    if settings.conflict != "refuse" or entry.action is Action.TOUCH or local.ours:
+        return ""
+    if not local.is_a(Kind.FILE) or _published(entry, published):
+        return ""
+    return f"{entry.change.path}: holds local content, and conflicts are refused"
+
+
 def explain(error: OSError, path: str) -> str:
     """One sentence for a person: what the disk said, and of what."""
     return f"{path}: {error.strerror or error}"
+
+
+def _published(entry: Entry, published: Set[tuple[str, bytes]]) -> bool:
+    return bool(entry.local.version) and (entry.change.path, entry.local.version) in published

@@ -1,8 +1,8 @@
 """The directories that a commit works in.
 
-Those that are missing, or have something else in their place, become entries of the batch. Those
-that forbid writing are opened for it. Afterwards each gets back the mode and mtime that the hub gave
-it, and all are synced.
+Those that are missing, or have something else in their place, become entries of the batch.
+Those that forbid writing are opened for it. Afterwards each gets back the mode and mtime that the
+hub gave it, and all are synced.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ CREATE INDEX records_by_version ON records (version) WHERE kind = 1;
 CREATE TABLE intents (
     path BLOB NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, mode INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL, size INTEGER NOT NULL, version BLOB NOT NULL, target BLOB NOT NULL,
-    flags INTEGER NOT NULL, name TEXT PRIMARY KEY, staged BLOB, expected BLOB, ours INTEGER NOT NULL,
-    displaces BLOB NOT NULL, announced INTEGER NOT NULL
+    flags INTEGER NOT NULL, name TEXT PRIMARY KEY, staged BLOB, expected BLOB,
+    ours INTEGER NOT NULL, displaces BLOB NOT NULL, announced INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
@@ -57,11 +57,11 @@ class Record:
 class Intent:
     """One replacement (or deletion) that is about to happen.
 
-    ``name`` is its name in staging: before, the new entry's; afterwards, that of what it displaced.
-    ``staged`` is the new entry (None: a deletion), ``expected`` what is thought to be at the path
-    (None: nothing). With ``ours`` that is the hub's and may be let go (``displaces`` is its version,
-    if it is a file); otherwise it goes aside. ``announced`` is False for a parent directory that
-    the hub has not announced yet: it is made, but not recorded.
+    ``name`` is its name in staging: before, the new entry's; afterwards, that of what it
+    displaced. ``staged`` is the new entry (None: a deletion), ``expected`` what is thought to be
+    at the path (None: nothing). With ``ours`` that is the hub's and may be let go (``displaces``
+    is its version, if it is a file); otherwise it goes aside. ``announced`` is False for a parent
+    directory that the hub has not announced yet: it is made, but not recorded.
     """
 
     change: Change
@@ -88,7 +88,7 @@ class ClientIndex:
         with self._lock:
             self._db.close()
 
-    # --- records ---------------------------------------------------------------------------------
+    # --- records ----------------------------------------------------------------------------------
 
     def get(self, path: str) -> Record | None:
         """The record of one path."""
@@ -142,7 +142,7 @@ class ClientIndex:
             rows = self._db.execute("SELECT DISTINCT version FROM records WHERE kind = 1")
             return {row[0] for row in rows}
 
-    # --- what changes together ---------------------------------------------------------------------
+    # --- what changes together --------------------------------------------------------------------
 
     def record(
         self, put: Iterable[Record], drop: Iterable[str] = (), done: Iterable[str] = ()
@@ -196,7 +196,7 @@ class ClientIndex:
             for row in rows
         ]
 
-    # --- the hub -----------------------------------------------------------------------------------
+    # --- the hub ----------------------------------------------------------------------------------
 
     def save(self, hub: bytes, position: Position | None) -> None:
         """Remember the hub's identity and how far the replica follows it."""
@@ -223,7 +223,7 @@ class ClientIndex:
 
     def _records(self, query: str, values: Sequence[object]) -> list[Record]:
         with self._lock:
-            rows = self._db.execute(query, values).fetchall()  # type: ignore[arg-type]
+            rows = self._db.execute(query, values).fetchall()
         return [Record(_change(row), _unpack(row[9])) for row in rows]
 
 

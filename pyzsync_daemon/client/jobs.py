@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import KeysView
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,19 +14,20 @@ class Stage(Enum):
     """Where a path's change is on its way to the disk."""
 
     PENDING = "pending"  # waits for its Prepare
+    PENDING_BIG = "pending big"  # the same, in the queue of big files
     PREPARING = "preparing"
     FETCHING = "fetching"  # has a transfer
     FOLLOWING = "following"  # another path fetches the same version; copied when it is in place
     READY = "ready"  # staged, waits for its Commit
     COMMITTING = "committing"
     ABANDONING = "abandoning"  # its staging is being closed
-    PARKED = "parked"  # the disk said no; tried again later
+    PARKED = "parked"  # the disk or the hub said no; tried again later
     REFUSED = "refused"  # left alone by policy until a newer change
 
 
 STAGED = frozenset({Stage.FETCHING, Stage.READY})  # staging is open: overtaking means Abandon
-LOOSE = frozenset({Stage.PENDING, Stage.FOLLOWING, Stage.PARKED, Stage.REFUSED})
 STUCK = frozenset({Stage.PARKED, Stage.REFUSED})
+LOOSE = STUCK | {Stage.PENDING, Stage.PENDING_BIG, Stage.FOLLOWING}  # nothing is held for them
 
 
 @dataclass(slots=True, eq=False)
@@ -38,8 +39,8 @@ class Job:
     newer: Change | None = None
     transfer: Transfer | None = None
     asked: bytes = b""  # a local version that the hub is asked about; no Commit before the answer
+    published: bytes = b""  # that version, when the hub says that it was its own
     after: Stage = Stage.PENDING  # where ABANDONING leads
-    error: str = ""
     retry_at: float = 0.0
 
     @property
@@ -71,10 +72,11 @@ class Stages:
         return self._members[stage]
 
     def move(self, job: Job, stage: Stage) -> None:
-        """Put a job (new or not) in a stage."""
+        """Put a job (new or not) in a stage; in its own it keeps its place."""
         path = job.change.path
-        self._members[job.stage].pop(path, None)
-        job.stage = stage
+        if job.stage is not stage:
+            self._members[job.stage].pop(path, None)
+            job.stage = stage
         self._jobs[path] = job
         self._members[stage][path] = job
 
@@ -84,7 +86,7 @@ class Stages:
         del self._jobs[path]
         del self._members[job.stage][path]
 
-    def paths(self) -> Iterable[str]:
+    def paths(self) -> KeysView[str]:
         """The paths of all jobs."""
         return self._jobs.keys()
 

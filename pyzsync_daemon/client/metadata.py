@@ -37,7 +37,7 @@ def touch(fd: int, name: str, change: Change, expected: Fingerprint) -> Fingerpr
             return None
         through = f"/proc/self/fd/{handle}"
         if change.kind is not Kind.SYMLINK:
-            os.chmod(through, change.mode & PERMISSIONS)
+            os.chmod(through, change.mode & PERMISSIONS)  # noqa: PTH101 - one way for both calls
         if before.mtime_ns != change.mtime_ns:
             _set_mtime(fd, name, through, change)
         after = Fingerprint.of(os.fstat(handle))

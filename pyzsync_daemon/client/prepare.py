@@ -48,7 +48,10 @@ class Judged:
 
 
 class Preparation:
-    """Judges the changes of one ``Prepare``. ``reserved``: bytes that running pulls may yet take."""
+    """Judges the changes of one ``Prepare``.
+
+    ``staged``: entries that are ready already; ``reserved``: bytes that running pulls may yet take.
+    """
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class Preparation:
         except OSError as error:
             return Judged(Outcome(change, State.FAILED, error=explain(error, change.path)))
 
-    # --- what is right already -----------------------------------------------------------------------
+    # --- what is right already --------------------------------------------------------------------
 
     def _is_right(self, change: Change, local: Local, record: Record | None) -> bool:
         """Whether the content is as announced (mode and times aside)."""
@@ -98,10 +101,12 @@ class Preparation:
             found = local.fingerprint
             if record is None or record.fingerprint != found:
                 found = proven(found, self._replica.clock())
+            for name in self._replica.staging.take_remains(change.path):
+                self._replica.staging.remove(name)
             return Judged(Outcome(change, State.SATISFIED), record=Record(change, found))
         return self._ready(Entry(change, Action.TOUCH, local))
 
-    # --- what has to be made -------------------------------------------------------------------------
+    # --- what has to be made ----------------------------------------------------------------------
 
     def _file(self, change: Change, local: Local) -> Judged:
         staged = self._staged.get(change.path)
@@ -119,9 +124,9 @@ class Preparation:
         missing = self._missing_room(change)
         if missing:
             return Judged(Outcome(change, State.FAILED, error=missing))
-        name = stage_copy(self._replica, change)
-        if name is not None:
-            return self._ready(Entry(change, Action.PLACE, local, name, reused=change.size))
+        copy = stage_copy(self._replica, change)
+        if copy is not None:
+            return self._ready(Entry(change, Action.PLACE, local, copy, reused=change.size))
         return self._pull(change, local)
 
     def _pull(self, change: Change, local: Local) -> Judged:
@@ -159,10 +164,13 @@ class Preparation:
         return self._ready(Entry(change, Action.REMOVE, local, name))
 
     def _ready(self, entry: Entry) -> Judged:
+        """What earlier transfers of the path left is of no more use once this one is in place."""
         local = _unknown(entry.local) if entry.action is not Action.TOUCH else b""
+        left = self._replica.staging.take_remains(entry.change.path)
+        entry = replace(entry, remains=(*entry.remains, *left))
         return Judged(Outcome(entry.change, State.READY, local=local), entry)
 
-    # --- what must not be ----------------------------------------------------------------------------
+    # --- what must not be -------------------------------------------------------------------------
 
     def _refusal(self, change: Change, local: Local, record: Record | None) -> str:
         """Why the policy leaves the path as it is; empty if it does not.

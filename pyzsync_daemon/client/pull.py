@@ -110,7 +110,7 @@ class Pull:
             return Plan(hashes=queries.hashes(version, size, target.base, unknown))
         return Plan(blocks=queries.all_blocks(version, size))
 
-    # --- inside ------------------------------------------------------------------------------------
+    # --- inside -----------------------------------------------------------------------------------
 
     @property
     def _patch(self) -> Patch:

@@ -2,44 +2,73 @@
 
 Paths take turns, one query each, so that a file of 10 GB does not hold up a thousand small ones.
 A query that is asked stays counted until its last part has come, even when nobody wants it any
-more: the hub is still sending it.
+more: the hub is still sending it. A block set's bytes stay counted until they are staged: a disk
+that is slower than the network must not fill the memory.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
-from protocol import runs
 from protocol.codec import gets
-from protocol.messages import BlockQuery, Get, HashQuery, Query
-from pyzsync.grid import LEAF
+from protocol.errors import BadMessage
+from protocol.messages import (
+    BlockQuery,
+    Blocks,
+    Delta,
+    Failed,
+    Get,
+    Hashlist,
+    HashQuery,
+    Published,
+    Query,
+)
+from pyzsync_daemon.weight import weight
 
-HASH_ENTRY = 24  # bytes: the most that one node of a hashlist takes (4 of weak, 20 of strong)
-SMALL_ANSWER = 128  # bytes: what any other answer takes, about
+Answer = Hashlist | Blocks | Delta | Published | Failed
 
 
-def weight(query: Query) -> int:
-    """About how many bytes the answer takes in memory when decoded."""
-    match query:
-        case BlockQuery():
-            return LEAF * runs.count(query.leaves)
-        case HashQuery():
-            return HASH_ENTRY * runs.count(query.nodes)
-        case _:
-            return SMALL_ANSWER
+def key(query: Query) -> Query:
+    """What an answer is matched on: an incremental hashlist names fewer nodes than were asked."""
+    if isinstance(query, HashQuery) and query.since:
+        return replace(query, nodes=b"")
+    return query
+
+
+@dataclass(slots=True)
+class Asked:
+    """A query on its way, whose it is (nobody's: empty), and which parts have come."""
+
+    query: Query
+    owner: str
+    first: Blocks | Delta | None = None  # without what differs from part to part
+    came: set[int] = field(default_factory=set)
+
+    def take_in(self, part: Blocks | Delta) -> bool:
+        """True when all parts have come. Raises ``BadMessage`` when they do not belong together."""
+        name = type(part).__name__
+        facts = replace(part, part=0, data=b"")
+        if self.first is not None and facts != self.first:
+            raise BadMessage(name, "is not like the part before it")
+        if part.part in self.came:
+            raise BadMessage(f"{name}.part", f"{part.part} has come before")
+        self.first = facts
+        self.came.add(part.part)
+        return len(self.came) == part.parts
 
 
 class Requests:
     """Queries of many owners (paths), turned into ``Get`` messages within the bounds."""
 
-    def __init__(self, inflight_bytes: int) -> None:
-        self.max_queries = 0  # set by Welcome; none may be asked before
-        self._max_bytes = inflight_bytes
-        self._bytes = 0
+    def __init__(self, max_bytes: int) -> None:
+        self.max_queries = 0  # none may be asked before the hub has said how many
+        self.bytes = 0
+        self._max_bytes = max_bytes
         self._waiting: dict[str, deque[Query]] = {}  # in the order of turns
-        self._asked: dict[Query, str] = {}
-        self._parts: dict[Query, int] = {}
+        self._asked: dict[Query, Asked] = {}
+        self._held: dict[str, int] = {}  # bytes of block sets that have come, by owner
 
     def want(self, owner: str, queries: Iterable[Query]) -> None:
         """Queue queries of one owner behind those it has."""
@@ -51,35 +80,41 @@ class Requests:
     def drop(self, owner: str) -> None:
         """The owner wants nothing any more; answers under way will find no owner."""
         self._waiting.pop(owner, None)
-        for query, asker in self._asked.items():
-            if asker == owner:
-                self._asked[query] = ""
+        self.bytes -= self._held.pop(owner, 0)
+        for asked in self._asked.values():
+            if asked.owner == owner:
+                asked.owner = ""
 
-    def owner(self, query: Query) -> str:
-        """Whose query this is; empty when it was not asked or nobody wants it."""
-        return self._asked.get(query, "")
+    def answered(self, message: Answer) -> Asked | None:
+        """An answer, or a part of one, has come; None if it was not asked for.
 
-    def part(self, query: Query, parts: int) -> bool:
-        """One of ``parts`` parts of an answer has come; true when it was the last."""
-        if query not in self._asked:
-            return False
-        left = self._parts.get(query, parts) - 1
-        if left > 0:
-            self._parts[query] = left
-            return False
-        self._parts.pop(query, None)
-        del self._asked[query]
-        self._bytes -= weight(query)
-        return True
+        Raises ``BadMessage`` when parts do not belong together: the set would never be whole.
+        """
+        name = key(message.query)
+        asked = self._asked.get(name)
+        if asked is None:
+            return None
+        if isinstance(message, Blocks | Delta) and not asked.take_in(message):
+            return asked
+        del self._asked[name]
+        if isinstance(message, Blocks) and asked.owner:
+            self._held[asked.owner] = self._held.get(asked.owner, 0) + weight(asked.query)
+        else:
+            self.bytes -= weight(asked.query)
+        return asked
+
+    def staged(self, owner: str, query: BlockQuery) -> None:
+        """A block set that came is on disk."""
+        self._held[owner] -= weight(query)
+        self.bytes -= weight(query)
 
     def lost(self) -> None:
         """The connection is gone: what was asked waits again, first in its owner's turn."""
-        for query, owner in self._asked.items():
-            if owner:
-                self._waiting.setdefault(owner, deque()).appendleft(query)
+        for asked in reversed(self._asked.values()):
+            if asked.owner:
+                self._waiting.setdefault(asked.owner, deque()).appendleft(asked.query)
         self._asked.clear()
-        self._parts.clear()
-        self._bytes = 0
+        self.bytes = sum(self._held.values())
         self.max_queries = 0
 
     def take(self) -> list[Get]:
@@ -88,28 +123,22 @@ class Requests:
         One query is always allowed, however heavy, or it would never be asked.
         """
         chosen: list[Query] = []
-        skipped = 0
-        while skipped < len(self._waiting) and len(self._asked) < self.max_queries:
-            owner = next(iter(self._waiting))
-            queue = self._waiting.pop(owner)
+        passed = 0  # owners in a row whose turn has to wait
+        while passed < len(self._waiting) and len(self._asked) < self.max_queries:
+            owner, queue = next(iter(self._waiting.items()))
             query = queue[0]
             size = weight(query)
-            if self._asked and self._bytes + size > self._max_bytes:
-                self._waiting = {owner: queue, **self._waiting}
+            if self.bytes and self.bytes + size > self._max_bytes:
                 break
-            if query in self._asked:  # an answer that nobody wants is still on its way: later
-                skipped += 1
+            del self._waiting[owner]
+            if key(query) in self._asked:  # the answer to who gave it up is still on its way
+                passed += 1
             else:
-                skipped = 0
+                passed = 0
                 queue.popleft()
-                self._asked[query] = owner
-                self._bytes += size
+                self._asked[key(query)] = Asked(query, owner)
+                self.bytes += size
                 chosen.append(query)
             if queue:
                 self._waiting[owner] = queue  # at the end: the next owner's turn
         return gets(chosen)
-
-    @property
-    def idle(self) -> bool:
-        """Nothing waits and nothing is asked."""
-        return not self._waiting and not self._asked

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from pyzsync_daemon.client.board import BIG
 from pyzsync_daemon.client.effects import (
     Abandon,
     Audit,
@@ -24,7 +25,6 @@ from pyzsync_daemon.client.effects import (
     Result,
     State,
 )
-from pyzsync_daemon.client.pipeline import BIG
 
 Work = Callable[[Effect], Result]
 

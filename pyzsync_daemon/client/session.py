@@ -13,41 +13,33 @@ Nothing here reads a clock or a disk; ``now`` is in seconds of any steady clock.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
 from enum import Enum
 
 from protocol.errors import Code, ProtocolError, UnexpectedMessage
+from protocol.limits import MAX_REQUESTS, PROTOCOL
 from protocol.messages import (
     Ack,
     Announce,
     Blocks,
+    Change,
     Delta,
     Failed,
     Goodbye,
     Hashlist,
-    HashQuery,
     Hello,
+    Kind,
     Message,
     Position,
     Published,
     Welcome,
 )
-from pyzsync_daemon.client.effects import (
-    Audit,
-    Audited,
-    Effect,
-    Prune,
-    Pruned,
-    Result,
-    Save,
-    Saved,
-)
+from pyzsync_daemon.client.effects import Audit, Audited, Effect, Pruned, Result, Saved
+from pyzsync_daemon.client.ledger import Ledger
 from pyzsync_daemon.client.pipeline import Pipeline
-from pyzsync_daemon.client.requests import Requests
+from pyzsync_daemon.client.snapshot import Snapshot
 
-PROTOCOLS = (1,)
-MAX_PUSHED = 64  # pushed hashlists kept until their change asks for them; 64 x 32 KiB at the most
+EVERYTHING = "."  # stands in ``problems`` for the whole replica; no entry has this path
 
 
 class Phase(Enum):
@@ -66,29 +58,33 @@ ACCEPTS: dict[Phase, tuple[type, ...]] = {
 
 
 class ClientSession:
-    """One replica following one hub."""
+    """One replica following one hub, whose identity is ``hub`` (empty: any, at first).
+
+    Answers take at most ``inflight_bytes``, and the queries that wait for them are at most
+    ``max_requests`` and what the hub allows.
+    """
 
     def __init__(
-        self, agent: str, hub: bytes, position: Position | None, inflight_bytes: int
+        self,
+        agent: str,
+        hub: bytes,
+        position: Position | None,
+        inflight_bytes: int,
+        max_requests: int = MAX_REQUESTS,
     ) -> None:
         self.phase = Phase.OFFLINE
         self.goodbye: Goodbye | None = None
-        self.halted = ""  # the reason why deletions are held back
         self._agent = agent
-        self._hub = hub
-        self._position = position
-        self._requests = Requests(inflight_bytes)
-        self._pipeline = Pipeline(self._requests)
+        self._max_requests = max_requests
+        self._ledger = Ledger(hub, position)
+        self._pipeline = Pipeline(inflight_bytes)
+        self._board = self._pipeline.board
         self._messages: list[Message] = []
         self._effects: list[Effect] = []
-        self._pushed: OrderedDict[HashQuery, Hashlist] = OrderedDict()
-        self._named: set[str] | None = None  # paths of the snapshot that is under way
-        self._snapshot_end: Position | None = None
-        self._pruning = False
-        self._later: list[Position] = []  # positions announced while the snapshot is pruned
+        self._snapshot: Snapshot | None = None
+        self._halted = ""  # the reason why deletions are held back
         self._current = False  # a position has come since the greeting
         self._audited: set[str] | None = None  # while an audit runs: paths it may not speak of
-        self._saving: Position | None = None
 
     # --- in ------------------------------------------------------------------------------------
 
@@ -96,17 +92,16 @@ class ClientSession:
         """A connection stands: greet the hub."""
         self.phase = Phase.GREETING
         self.goodbye = None
-        self._messages.append(Hello(PROTOCOLS, (), self._agent, self._hub, self._position))
+        ledger = self._ledger
+        self._messages.append(Hello((PROTOCOL,), (), self._agent, ledger.hub, ledger.position))
 
     def lost(self) -> None:
         """The connection is gone. What was announced and not applied is announced again."""
         self.phase = Phase.OFFLINE
         self._messages.clear()
-        self._requests.lost()
         self._pipeline.lost()
         self._current = False
-        self._named = self._snapshot_end = None
-        self._later.clear()
+        self._snapshot = None
 
     def receive(self, message: Message, now: float) -> None:
         """A message has come. Raises ``ProtocolError`` when the conversation cannot go on."""
@@ -117,15 +112,15 @@ class ClientSession:
                 self._welcome(message)
             case Announce():
                 self._announce(message)
-            case Hashlist() | Blocks() | Published() | Failed():
-                self._answer(message, now)
+            case Hashlist() | Blocks() | Delta() | Published() | Failed():
+                self._pipeline.answer(message, now)
             case Goodbye():
                 self.goodbye = message
 
     def audit(self) -> None:
         """Compare the replica with its records now."""
         if self._audited is None:
-            self._audited = self._pipeline.paths()
+            self._audited = set(self._board.stages.paths())
             self._effects.append(Audit())
 
     def complete(self, effect: Effect, result: Result, now: float) -> None:
@@ -134,7 +129,7 @@ class ClientSession:
             case Saved():
                 self._saved(result)
             case Pruned():
-                self._pruned(result)
+                self._pruned(effect, result)
             case Audited():
                 self._redo(result)
             case _:
@@ -144,11 +139,9 @@ class ClientSession:
 
     def take(self, now: float) -> tuple[list[Message], list[Effect]]:
         """The messages to send and the effects to run, both in order."""
-        self._prune()
-        while True:
-            self._effects += self._pipeline.take(now)
-            if not self._ask(now):  # an answer that was pushed may make another effect due
-                break
+        gets, effects = self._pipeline.take(now)
+        self._messages += gets
+        self._effects += effects
         self._advance()
         messages, self._messages = self._messages, []
         effects, self._effects = self._effects, []
@@ -156,135 +149,110 @@ class ClientSession:
 
     def wake_at(self) -> float | None:
         """When ``take`` has something new by itself."""
-        return self._pipeline.wake_at()
+        return self._board.wake_at()
 
     @property
     def settled(self) -> bool:
         """The replica shows everything the hub has announced, but for ``problems``."""
         return (
             self._current
-            and self._snapshot_end is None
+            and self._snapshot is None
             and self._audited is None
-            and self._saving is None
-            and self._pipeline.idle
+            and not self._ledger.saving
+            and self._board.idle
         )
 
     @property
     def problems(self) -> dict[str, str]:
         """Paths that are not as the hub has them, and why."""
-        return self._pipeline.problems()
+        problems = self._board.problems
+        return {EVERYTHING: self._halted, **problems} if self._halted else problems
 
     @property
     def position(self) -> Position | None:
         """How far the replica is known to follow."""
-        return self._position
+        return self._ledger.position
 
     # --- the hub's messages --------------------------------------------------------------------
 
     def _welcome(self, message: Welcome) -> None:
-        if self._hub and message.hub != self._hub:
+        if message.protocol != PROTOCOL:
             raise ProtocolError(
-                Code.WRONG_HUB,
-                f"this replica follows hub {self._hub.hex()[:16]}, "
-                f"and hub {message.hub.hex()[:16]} answered",
+                Code.UNSUPPORTED_PROTOCOL,
+                f"this client speaks protocol {PROTOCOL}, the hub {message.protocol}",
             )
-        if not self._hub:
-            self._hub = message.hub
-            self._effects.append(Save(self._hub, self._position))
+        self._ledger.meet(message.hub)
         self.phase = Phase.SYNCING
-        self._requests.max_queries = message.requests
-        self._pipeline.watermark.reset()
-        self._named = None if message.resumed else set()
-        if not message.resumed:
-            self._pipeline.forget_waiting()
+        self._pipeline.connected(min(message.requests, self._max_requests))
+        if message.resumed:
+            self._halted = ""
+        else:
+            self._snapshot = Snapshot()
+            self._board.forget_loose()
 
     def _announce(self, message: Announce) -> None:
+        snapshot = self._snapshot
+        telling = snapshot is not None and not snapshot.complete
+        if message.snapshot and not telling:
+            raise UnexpectedMessage("no snapshot is being told", "Announce of a snapshot")
+        if telling and not message.snapshot:
+            raise UnexpectedMessage("a snapshot is being told", "Announce of news")
         for change in message.changes:
-            for paths in (self._named, self._audited):
-                if paths is not None:
-                    paths.add(change.path)
-            self._pipeline.announce(change)
-        if message.position is None:
+            if snapshot is not None:
+                snapshot.named.add(change.path)
+            self._begin(change)
+        position = message.position
+        if position is None:
             return
-        if message.snapshot and self._named is not None and self._snapshot_end is None:
-            self._snapshot_end = message.position
-        elif self._snapshot_end is not None:
-            self._later.append(message.position)
-        else:
-            self._pipeline.watermark.mark(message.position)
         self._current = True
+        if snapshot is None:
+            self._board.watermark.mark(position)
+        elif snapshot.complete:
+            snapshot.positions.append(position)
+        else:
+            self._effects.append(snapshot.close(position))
+            # What is under way from an earlier connection has gone too, and may never be served.
+            for path in self._board.stages.paths() - snapshot.named:
+                self._begin(Change(position.seq, path, Kind.ABSENT))
 
-    def _answer(self, message: Hashlist | Blocks | Published | Failed, now: float) -> None:
-        owner = self._requests.owner(message.query)
-        parts = message.parts if isinstance(message, Blocks) else 1
-        asked = self._requests.part(message.query, parts)
-        if owner:
-            self._pipeline.answer(message, owner, now)
-        elif isinstance(message, Hashlist) and not asked:
-            self._pushed[message.query] = message
-            if len(self._pushed) > MAX_PUSHED:
-                self._pushed.popitem(last=False)
+    def _begin(self, change: Change) -> None:
+        if self._audited is not None:
+            self._audited.add(change.path)
+        self._board.enter(change)
 
     # --- results -------------------------------------------------------------------------------
-
-    def _prune(self) -> None:
-        """The snapshot is complete, and no job of an earlier connection can add to the records."""
-        if self._snapshot_end is None or self._named is None or self._pruning:
-            return
-        if self._pipeline.paths() <= self._named:
-            self._pruning = True
-            self._effects.append(Prune(frozenset(self._named)))
 
     def _redo(self, result: Audited) -> None:
         """Do again what the disk no longer shows, but for paths that have moved on meanwhile."""
         skip, self._audited = self._audited or set(), None
         for change in result.changes:
             if change.path not in skip:
-                self._pipeline.announce(change)
+                self._board.enter(change)
 
-    def _pruned(self, result: Pruned) -> None:
+    def _pruned(self, effect: Effect, result: Pruned) -> None:
         """Deletions that the snapshot implies, unless the path was announced again meanwhile."""
-        self._pruning = False
-        end, named = self._snapshot_end, self._named
-        if end is None or named is None:
+        snapshot = self._snapshot
+        if snapshot is None or snapshot.prune is not effect:
             return  # the connection was lost meanwhile; the next snapshot decides
-        self._snapshot_end = self._named = None
-        self.halted = result.halted
+        self._snapshot = None
+        self._halted = result.halted
         for change in result.changes:
-            if change.path not in named:
-                self._pipeline.announce(replace(change, seq=end.seq))
-        if not self.halted:  # else the position stays where it is: the next greeting asks again
-            for position in (end, *self._later):
-                self._pipeline.watermark.mark(position)
-        self._later.clear()
+            if change.path not in snapshot.named:
+                self._begin(replace(change, seq=snapshot.positions[0].seq))
+        if not self._halted:  # else the position stays where it is: the next greeting asks again
+            for position in snapshot.positions:
+                self._board.watermark.mark(position)
 
     def _saved(self, result: Saved) -> None:
-        self._saving = None
-        if result.position is not None:
-            self._position = result.position
-            if self.phase is Phase.SYNCING:
-                self._messages.append(Ack(result.position.seq))
+        self._ledger.saved(result)
+        if result.position is not None and self.phase is Phase.SYNCING:
+            self._messages.append(Ack(result.position.seq))
 
     def _advance(self) -> None:
-        """Save the newest reached position; one Save at a time."""
-        if self._saving is None and not self.halted:
-            reached = self._pipeline.watermark.reached()
-            if reached is not None and reached != self._position:
-                self._saving = reached
-                self._effects.append(Save(self._hub, reached))
-
-    def _ask(self, now: float) -> bool:
-        """Send the queries that fit; true if one of them needed no asking: it was pushed."""
-        served = False
-        for get in self._requests.take():
-            unasked = []
-            for query in get.queries:
-                pushed = self._pushed.pop(query, None) if isinstance(query, HashQuery) else None
-                if pushed is None:
-                    unasked.append(query)
-                else:
-                    self._answer(pushed, now)
-                    served = True
-            if unasked:
-                self._messages.append(replace(get, queries=tuple(unasked)))
-        return served
+        """Save what has become known of the hub and of how far the replica follows it."""
+        if self._ledger.saving:
+            return
+        reached = None if self._halted else self._board.watermark.reached()
+        save = self._ledger.save(reached)
+        if save is not None:
+            self._effects.append(save)

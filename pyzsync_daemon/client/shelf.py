@@ -6,8 +6,8 @@ import threading
 from dataclasses import replace
 
 from protocol.messages import Change, Kind
-from pyzsync_daemon.client.commit import Item
 from pyzsync_daemon.client.entry import Action, Entry
+from pyzsync_daemon.client.place import Item
 from pyzsync_daemon.client.pull import Pull
 from pyzsync_daemon.client.staging import Staging
 

@@ -90,7 +90,7 @@ class Staging:
             os.close(self.fd)
             self.fd = -1
 
-    # --- new entries -------------------------------------------------------------------------------
+    # --- new entries ------------------------------------------------------------------------------
 
     def name(self, path: str, version: bytes = b"") -> str:
         """A new name for an entry of ``path``."""
@@ -125,6 +125,7 @@ class Staging:
     @contextmanager
     def open(self, name: str, sparse: bool = False) -> Iterator[StagedFile]:
         """A staging file, open for reading and writing while the context lasts."""
+        os.chmod(name, 0o600, dir_fd=self.fd)
         fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
         try:
             yield StagedFile(fd, sparse)
@@ -152,28 +153,35 @@ class Staging:
         """Everything here."""
         return os.listdir(self.fd)  # noqa: PTH208 - a descriptor has no Path
 
-    # --- remains -----------------------------------------------------------------------------------
+    # --- remains ----------------------------------------------------------------------------------
 
     def leave(self, name: str) -> None:
         """A staging file was given up: an old file for the next transfer of its path.
 
-        What is no file, and all but the newest ``KEPT_REMAINS``, is removed.
+        What is no file, and all but the fullest ``KEPT_REMAINS``, is removed: after a crash, the
+        newest may be one that was only just begun.
         """
         status = self.lstat(name)
         if status is None or not stat.S_ISREG(status.st_mode):
             self.remove(name)
             return
+        os.chmod(name, 0o600, dir_fd=self.fd)
         with self._lock:
             left = self._remains.setdefault(name[:_KEY], [])
             left.append(name)
+            left.sort(key=self._filled)
             surplus, left[:] = left[:-KEPT_REMAINS], left[-KEPT_REMAINS:]
         for each in surplus:
             self.remove(each)
 
     def take_remains(self, path: str) -> list[str]:
-        """The remains of ``path``, newest last; whoever takes them removes or leaves them."""
+        """The remains of ``path``, fullest last; whoever takes them removes or leaves them."""
         with self._lock:
             return self._remains.pop(_key(path), [])
+
+    def _filled(self, name: str) -> int:
+        status = self.lstat(name)
+        return status.st_blocks if status is not None else 0
 
 
 def read_fully(fd: int, offset: int, size: int) -> bytes:

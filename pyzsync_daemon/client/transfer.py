@@ -8,7 +8,6 @@ at a time; several may be due.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 
 from protocol.messages import BlockQuery, Blocks, Change, Failed, Hashlist, HashQuery, Query
 from pyzsync_daemon.client.effects import Finish, Match, Plan, Put
@@ -16,6 +15,7 @@ from pyzsync_daemon.client.effects import Finish, Match, Plan, Put
 FIRST_PAUSE = 0.5  # seconds before asking again for leaves that the hub no longer had
 LONGEST_PAUSE = 30.0
 MAX_BAD_SETS = 8  # block sets that did not verify before the transfer is given up
+MAX_REFUSALS = 6  # refused in a row, some 30 s: long enough for a newer version to be announced
 
 
 class Transfer:
@@ -27,71 +27,73 @@ class Transfer:
         self.resume_at: float | None = None
         self._due: deque[Put] = deque()
         self._hashes: dict[HashQuery, Hashlist | None] = {}
-        self._sets: dict[BlockQuery, _BlockSet] = {}
+        self._sets: dict[BlockQuery, dict[int, bytes]] = {}  # the parts of each, as they come
         self._again: list[Query] = []
         self._pause = FIRST_PAUSE
         self._bad_sets = 0
+        self._refusals = 0
+        self._refusal = ""
 
     def follow(self, plan: Plan) -> tuple[Query, ...]:
         """Take on a plan; returns the queries to ask."""
         if plan.hashes:
             self._hashes = dict.fromkeys(plan.hashes)
             return plan.hashes
-        self._sets.update((query, _BlockSet()) for query in plan.blocks)
+        self._sets.update((query, {}) for query in plan.blocks)
         return plan.blocks
 
-    def hashlist(self, answer: Hashlist) -> None:
-        """A hashlist has come."""
-        if answer.query in self._hashes:
-            self._hashes[answer.query] = answer
+    def hashlist(self, query: HashQuery, answer: Hashlist) -> None:
+        """The hashlist that ``query`` asked for (an incremental one lists fewer nodes)."""
+        self._refusals = 0
+        if query in self._hashes:
+            self._hashes[query] = answer
 
     def blocks(self, answer: Blocks) -> None:
-        """A part of a block set has come; with the last one its ``Put`` is due."""
-        received = self._sets.get(answer.query)
-        if received is None or not received.add(answer):
+        """A part of a block set, each coming once; with the last one the set's ``Put`` is due."""
+        parts = self._sets.get(answer.query)
+        if parts is None:
+            return
+        parts[answer.part] = answer.data
+        if len(parts) < answer.parts:
             return
         del self._sets[answer.query]
+        data = tuple(parts[part] for part in range(answer.parts))
         self._due.append(
-            Put(
-                self.change,
-                answer.query,
-                answer.coding,
-                answer.size,
-                answer.gone,
-                received.joined(),
-            )
+            Put(self.change, answer.query, answer.coding, answer.size, answer.gone, data)
         )
 
-    def refused(self, answer: Failed, now: float) -> None:
+    def refused(self, query: HashQuery | BlockQuery, answer: Failed, now: float) -> None:
         """The hub cannot answer now: ask again later, unless a newer version comes first."""
-        self._again.append(answer.query)
-        self._wait(now, answer.retry_after_ms / 1000)
+        if isinstance(query, BlockQuery):
+            self._sets[query] = {}
+        self._again.append(query)
+        reason = answer.code.name.lower().replace("_", " ")
+        self._refuse(f"the hub cannot send it: {reason}", now, answer.retry_after_ms / 1000)
 
     def put(self, done: Put, plan: Plan, now: float) -> tuple[Query, ...]:
         """A block set was staged; ``plan`` names leaves that are still missing from its window."""
         if not plan.blocks:
             self._pause = FIRST_PAUSE
+            self._refusals = 0
             return ()
         if not done.gone:
             self._bad_sets += 1
             return self.follow(plan)
-        self._sets.update((query, _BlockSet()) for query in plan.blocks)
+        self._sets.update((query, {}) for query in plan.blocks)
         self._again.extend(plan.blocks)
-        self._wait(now, 0.0)
+        self._refuse("the hub no longer has all of it", now)
         return ()
 
     def lost(self) -> None:
         """The connection is gone; parts of one answer never mix with those of another."""
-        self._sets = {query: _BlockSet() for query in self._sets}
-
-    def awaits(self, query: BlockQuery) -> bool:
-        """Parts of this block set are still to come."""
-        return query in self._sets
+        self._sets = {query: {} for query in self._sets}
 
     @property
-    def hopeless(self) -> bool:
-        """Too many block sets did not verify."""
-        return self._bad_sets >= MAX_BAD_SETS
+    def hopeless(self) -> str:
+        """Why the transfer is to be given up; empty while there is hope."""
+        if self._bad_sets >= MAX_BAD_SETS:
+            return "the hub's blocks do not verify"
+        return self._refusal if self._refusals >= MAX_REFUSALS else ""
 
     def resume(self, now: float) -> tuple[Query, ...]:
         """The queries to ask again, once their pause is over."""
@@ -115,22 +117,10 @@ class Transfer:
             return Match(self.change, tuple(lists))
         return None if self._sets or self._again else Finish(self.change)
 
-    def _wait(self, now: float, at_least: float) -> None:
+    def _refuse(self, reason: str, now: float, at_least: float = 0.0) -> None:
+        """All that is refused until the pause is over counts once."""
         if self.resume_at is None:
+            self._refusal = reason
+            self._refusals += 1
             self.resume_at = now + max(self._pause, at_least)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
-
-
-@dataclass(slots=True)
-class _BlockSet:
-    """The parts of one answer, as they come."""
-
-    parts: dict[int, bytes] = field(default_factory=dict)
-
-    def add(self, answer: Blocks) -> bool:
-        """True when all parts are here. A repeated part replaces the earlier one."""
-        self.parts[answer.part] = answer.data
-        return len(self.parts) == answer.parts
-
-    def joined(self) -> tuple[bytes, ...]:
-        return tuple(self.parts[part] for part in sorted(self.parts))

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from itertools import islice
 
 from protocol.messages import Position
+
+MAX_POSITIONS = 1024  # positions that wait: one refused path may hold back months of them
+SLACK = 64  # superseded entries that the heap may hold beside as many as are open
 
 
 class Watermark:
@@ -20,13 +24,13 @@ class Watermark:
         self._order: list[tuple[int, str]] = []  # a heap; entries that no longer hold are skipped
         self._positions: deque[Position] = deque()
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     def open(self, path: str, seq: int) -> None:
         """A change was announced. It supersedes an older one of the same path."""
         self._open[path] = seq
         heapq.heappush(self._order, (seq, path))
+        if len(self._order) > 2 * len(self._open) + SLACK:
+            self._order = [(seq, path) for path, seq in self._open.items()]
+            heapq.heapify(self._order)
 
     def close(self, path: str, seq: int) -> None:
         """The change is applied; no effect when a newer one has superseded it."""
@@ -36,6 +40,9 @@ class Watermark:
     def mark(self, position: Position) -> None:
         """Everything up to ``position`` has been announced."""
         self._positions.append(position)
+        if len(self._positions) > MAX_POSITIONS:  # every other one goes; the newest stays
+            newest_first = islice(reversed(self._positions), 0, None, 2)
+            self._positions = deque(reversed(tuple(newest_first)))
 
     def reached(self) -> Position | None:
         """The newest position reached since the last call, if any."""
@@ -50,11 +57,6 @@ class Watermark:
         self._open.clear()
         self._order.clear()
         self._positions.clear()
-
-    @property
-    def settled(self) -> bool:
-        """Nothing is open and every position was reached."""
-        return not self._open and not self._positions
 
     def _lowest(self) -> int | None:
         while self._order and self._open.get(self._order[0][1]) != self._order[0][0]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from protocol.messages import Change, Kind, Position
 from pyzsync import MissingBlocks, VersionMismatch
 from pyzsync_daemon.client import census
-from pyzsync_daemon.client.commit import Item, commit
+from pyzsync_daemon.client.commit import commit
 from pyzsync_daemon.client.effects import (
     Abandon,
     Applied,
@@ -39,8 +39,9 @@ from pyzsync_daemon.client.effects import (
     Saved,
     State,
 )
-from pyzsync_daemon.client.entry import Action, Entry, explain
+from pyzsync_daemon.client.entry import explain, may_go, refuses
 from pyzsync_daemon.client.index import Record
+from pyzsync_daemon.client.place import Item
 from pyzsync_daemon.client.prepare import Judged, Preparation
 from pyzsync_daemon.client.pull import Pull
 from pyzsync_daemon.client.recover import recover
@@ -114,7 +115,7 @@ class Workbench:
             case Audit():
                 return self.audit(effect)
 
-    # --- comparing and staging -----------------------------------------------------------------------
+    # --- comparing and staging --------------------------------------------------------------------
 
     def prepare(self, effect: Prepare) -> Prepared:
         """Compare changes with the disk; stage or record what needs no bytes from the hub."""
@@ -170,14 +171,25 @@ class Workbench:
         self._shelf.put(effect.change.path, None, None)
         return Planned(effect.change)
 
-    # --- putting in place ----------------------------------------------------------------------------
+    # --- putting in place -------------------------------------------------------------------------
 
     def commit(self, effect: Commit) -> Committed:
         """Put prepared entries in place."""
         with self._committing:
-            items, again, failed = self._items(effect)
+            items: list[Item] = []
+            again: list[Change] = []
+            failed: list[tuple[Change, str]] = []
+            applied: list[Applied] = []
+            for change in effect.changes:
+                entry = self._shelf.entry(change.path)
+                if entry is None or not entry.serves(change):
+                    again.append(change)
+                elif refusal := refuses(self._settings, entry, effect.published):
+                    failed.append((change, refusal))
+                else:
+                    let_go = may_go(self._settings, entry, effect.published)
+                    items.append(Item(entry, change, let_go))
             commit(self._replica, items)
-            applied = []
             for item in items:
                 self._shelf.committed(item)
                 if item.error:
@@ -194,7 +206,7 @@ class Workbench:
         self._replica.index.save(effect.hub, effect.position)
         return Saved(effect.position)
 
-    # --- the whole tree ------------------------------------------------------------------------------
+    # --- the whole tree ---------------------------------------------------------------------------
 
     def prune(self, effect: Prune) -> Pruned:
         """The deletions that a complete snapshot implies."""
@@ -216,7 +228,7 @@ class Workbench:
             changes += census.foreign(self._replica, under_way)
         return Audited(tuple(changes))
 
-    # --- inside --------------------------------------------------------------------------------------
+    # --- inside -----------------------------------------------------------------------------------
 
     def _transfer(self, change: Change, work: Callable[[Pull], Plan]) -> Planned:
         pull = self._shelf.pull(change)
@@ -230,37 +242,6 @@ class Workbench:
             return Planned(change, error=f"{change.path}: the hub's answer does not fit: {error}")
         except OSError as error:
             return Planned(change, error=explain(error, change.path))
-
-    def _items(self, effect: Commit) -> tuple[list[Item], list[Change], list[tuple[Change, str]]]:
-        """What can be committed; what has to be prepared first; what the policy refuses."""
-        items: list[Item] = []
-        again: list[Change] = []
-        failed: list[tuple[Change, str]] = []
-        for change in effect.changes:
-            entry = self._shelf.entry(change.path)
-            if entry is None or not entry.serves(change):
-                again.append(change)
-                continue
-            old = (change.path, entry.local.version) in effect.published
-            if self._refuses(entry) and not old:
-                failed.append(
-                    (change, f"{change.path}: holds local content, and conflicts are refused")
-                )
-                continue
-            items.append(Item(entry, change, entry.local.ours or old or self._overwrites(entry)))
-        return items, again, failed
-
-    def _refuses(self, entry: Entry) -> bool:
-        local = entry.local
-        foreign = local.is_a(Kind.FILE) and not local.ours and entry.action is not Action.TOUCH
-        return foreign and self._settings.conflict == "refuse" and not self._mirrored(entry)
-
-    def _overwrites(self, entry: Entry) -> bool:
-        """Content that could not be read is kept aside all the same."""
-        return self._settings.conflict == "overwrite" and bool(entry.local.version)
-
-    def _mirrored(self, entry: Entry) -> bool:
-        return self._settings.mirror and entry.change.kind is Kind.ABSENT
 
     def _forget_tree(self, item: Item) -> None:
         """The tree of a version that no path has any more is of no use."""

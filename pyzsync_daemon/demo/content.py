@@ -68,18 +68,22 @@ def _largest(root: Path) -> list[Path]:
 def _edit(root: Path) -> int:
     total = 0
     for path in _largest(root):
-        data = path.read_bytes()
-        middle = len(data) // 2
-        path.write_bytes(data[:middle] + _LINE + data[middle + len(_LINE) :])
-        total += path.stat().st_size
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.seek(size // 2)
+            file.write(_LINE)
+        total += size
     return total
 
 
 def _insert(root: Path) -> int:
     total = 0
     for path in _largest(root):
-        path.write_bytes(_LINE + path.read_bytes())
-        total += path.stat().st_size
+        with path.open("r+b") as file:  # not emptied first: a file is never seen without its bytes
+            data = _LINE + file.read()
+            file.seek(0)
+            file.write(data)
+        total += len(data)
     return total
 
 
@@ -105,7 +109,7 @@ def _delete(root: Path) -> int:
 
 ROUNDS: Final = (
     Round("edit a line in each", _edit),
-    Round("insert a line at the top", _insert),
+    Round("insert a line in each", _insert),
     Round("rename", _rename),
     Round("delete", _delete),
 )

@@ -19,17 +19,16 @@ _TAIL: Final = 12  # lines of a log that are shown when its process ended too so
 
 
 class DaemonEnded(DaemonError):
-    """``name`` ended with ``code``, which nobody asked for; the last lines of its log follow."""
+    """``name`` ended with ``code``, which nobody asked for; ``log`` has its last lines."""
 
-    def __init__(self, name: str, code: int | None, log: Path) -> None:
+    def __init__(self, name: str, code: int | None, log: tuple[str, ...]) -> None:
         super().__init__(name, code, log)
         self.name = name
         self.code = code
         self.log = log
 
     def __str__(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()[-_TAIL:]
-        return "\n".join([f"{self.name} ended with exit code {self.code}; its log:", *lines])
+        return "\n".join([f"{self.name} ended with exit code {self.code}; its log:", *self.log])
 
 
 class Daemon:
@@ -37,7 +36,7 @@ class Daemon:
 
     def __init__(self, name: str, process: Process, log: Path) -> None:
         self.name = name
-        self.log = log
+        self._log = log
         self._process = process
 
     @classmethod
@@ -69,13 +68,21 @@ class Daemon:
         except TimeoutError:
             line = ""
         if not line.startswith(_READY):
-            raise DaemonEnded(self.name, self._process.returncode, self.log)
+            raise self.ended(self._process.returncode)
         return line.removeprefix(_READY)
+
+    def ended(self, code: int | None) -> DaemonEnded:
+        """What to raise when it ended with ``code``; reads the log, which may not stay."""
+        return DaemonEnded(self.name, code, self.tail())
+
+    def tail(self) -> tuple[str, ...]:
+        """The last lines of its log."""
+        return tuple(self._log.read_text(errors="replace").splitlines()[-_TAIL:])
 
     def check(self) -> None:
         """DaemonEnded if the process is gone."""
         if self._process.returncode is not None:
-            raise DaemonEnded(self.name, self._process.returncode, self.log)
+            raise self.ended(self._process.returncode)
 
     async def stop(self, seconds: float) -> int:
         """Ask it to end, and make it end after ``seconds``; returns its exit code."""

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pyzsync_daemon.demo.content import ROUNDS, fill
-from pyzsync_daemon.demo.processes import Daemon, DaemonEnded
+from pyzsync_daemon.demo.processes import Daemon
 from pyzsync_daemon.demo.relay import Relay
 from pyzsync_daemon.demo.trees import differ, measure
 from pyzsync_daemon.errors import DaemonError, Differs
@@ -32,15 +32,16 @@ _STOP: Final = 15.0  # seconds for a daemon to drain; more than drain_s and its 
 
 
 class TooSlow(DaemonError):
-    """The replicas were not equal to the hub's tree within ``seconds``."""
+    """The replicas were not equal to the hub's tree within ``seconds``; ``logs`` are last lines."""
 
-    def __init__(self, seconds: float, difference: Differs) -> None:
-        super().__init__(seconds, difference)
+    def __init__(self, seconds: float, difference: Differs, logs: Sequence[str]) -> None:
+        super().__init__(seconds, difference, logs)
         self.seconds = seconds
         self.difference = difference
+        self.logs = logs
 
     def __str__(self) -> str:
-        return f"after {self.seconds:g} s {self.difference}"
+        return "\n".join([f"after {self.seconds:g} s {self.difference}", *self.logs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ class Told:
 
 def run_demo() -> None:
     """Run it and print the table; DaemonError when anything differs, is late or ends early."""
-    asyncio.run(_demo(Console()))
+    try:
+        asyncio.run(_demo(Console()))
+    except asyncio.CancelledError:  # SIGTERM; by now all daemons have ended
+        raise SystemExit(128 + signal.SIGTERM) from None
 
 
 async def _demo(console: Console) -> None:
@@ -110,7 +114,7 @@ async def _story(base: Path, root: Path, replicas: Sequence[Path], whole: int) -
             rows.append(Told(item.name, size * CLIENTS, relay.carried - carried, seconds))
         for daemon in reversed(daemons):  # clients first: none should see its hub go
             if code := await daemon.stop(_STOP):
-                raise DaemonEnded(daemon.name, code, daemon.log)
+                raise daemon.ended(code)
     return rows
 
 
@@ -123,7 +127,8 @@ async def _settle(root: Path, replicas: Sequence[Path], daemons: Sequence[Daemon
             for daemon in daemons:
                 daemon.check()
             if time.monotonic() > deadline:
-                raise TooSlow(PATIENCE, difference)
+                logs = [f"{daemon.name}: {line}" for daemon in daemons for line in daemon.tail()]
+                raise TooSlow(PATIENCE, difference, logs)
             suspect = difference.path
             await asyncio.sleep(_POLL)
 

@@ -166,7 +166,7 @@ class Root:
             return os.listdir(fd)  # noqa: PTH208 - a descriptor has no Path
 
     def make_directory(self, path: str, mode: int = 0o700) -> None:
-        """Make the directory ``path`` unless it is there; ``NotADirectory`` if something else is."""
+        """Make the directory ``path`` unless it is there; ``NotADirectory`` if it is no such."""
         with self.parent(path) as (fd, name):
             try:
                 os.mkdir(name, mode, dir_fd=fd)

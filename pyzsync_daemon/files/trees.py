@@ -26,6 +26,8 @@ class TreeStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
+        for staged in directory.glob("??/*.*"):
+            staged.unlink()  # left by a process that was killed; a directory has one user
         self._lock = threading.Lock()
         self._open: OrderedDict[bytes, HashTree] = OrderedDict()
         self._fresh: set[bytes] = set()
@@ -82,7 +84,7 @@ class TreeStore:
     def versions(self) -> Iterator[bytes]:
         """The versions whose trees are on disk, in no order."""
         for path in self.directory.glob("??/*"):
-            if path.suffix == "" and len(path.name) == 62:
+            if not path.suffix:
                 yield bytes.fromhex(path.parent.name + path.name)
 
     def collect(self, keep: Set[bytes]) -> int:
@@ -93,7 +95,8 @@ class TreeStore:
         """
         with self._lock:
             fresh, self._fresh = self._fresh, set()
-        unwanted = [version for version in self.versions() if version not in keep | fresh]
+        kept = keep | fresh
+        unwanted = [version for version in self.versions() if version not in kept]
         for version in unwanted:
             self.drop(version)
         return len(unwanted)

@@ -20,7 +20,6 @@ from pyzsync_daemon.hub.session import Follow, HubFacts, HubSession, Phase, Star
 from pyzsync_daemon.transport import decode, encode
 
 ANSWERS = 256 * 1024  # bytes of answers made ready at a time: bounds what a connection holds
-GREETING_TIMEOUT = 10.0  # seconds until a connection that says nothing is closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,7 @@ class Services:
     answer: Callable[[Query], Awaitable[tuple[bytes, ...]]]
     budget: Budget
     send_timeout: float  # seconds until a client that does not read is disconnected
+    greeting_timeout: float = 10.0  # seconds until a connection that says nothing is closed
 
 
 class Connection:
@@ -69,7 +69,7 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            async with asyncio.timeout(GREETING_TIMEOUT) as greeting:
+            async with asyncio.timeout(self._services.greeting_timeout) as greeting:
                 async for frame in self._websocket:
                     for message in decode(frame):
                         self.session.receive(message)
@@ -78,44 +78,56 @@ class Connection:
             self.session.close(Goodbye(Code.NORMAL))
         except ConnectionClosed:
             self.session.close(Goodbye(Code.NORMAL))
-        except ProtocolError as error:
-            self.session.close(Goodbye(error.code, error.detail))
         except TimeoutError:
-            self.session.close(Goodbye(Code.UNEXPECTED_MESSAGE, "no Hello came"))
+            self.session.close(Goodbye(Code.SLOW_CLIENT, "no Hello came in time"))
+        except Exception as error:
+            self._fail(error)
         finally:
             self._wake.set()
 
     async def _write(self) -> None:
+        while self.session.phase is not Phase.CLOSED:
+            self._wake.clear()
+            try:
+                await self._serve()
+            except ConnectionClosed:
+                raise
+            except Exception as error:
+                self._fail(error)
+        self._outbox.put(encode(self.session.take_messages()))
+        await self._flush()
+        await self._websocket.close()
+
+    def _fail(self, error: Exception) -> None:
+        """End this conversation, and no other, with a goodbye that says whose fault it is."""
+        if isinstance(error, ProtocolError):
+            self.session.close(Goodbye(error.code, error.detail))
+            return
+        self._log.error("a client could not be served", exc_info=error)
+        self.session.close(Goodbye(Code.INTERNAL, "the hub failed; its log says how"))
+
+    async def _serve(self) -> None:
         """Announcements first, then answers: a pull of 10 GB does not delay news by more than a
         few of its block sets."""
         session = self.session
-        while True:
-            self._wake.clear()
-            for effect in session.take_effects():
-                await self._perform(effect)
-            self._outbox.put(encode(session.take_messages()))
+        for effect in session.take_effects():
+            await self._perform(effect)
+        self._outbox.put(encode(session.take_messages()))
+        await self._flush()
+        queries = session.take_queries(ANSWERS)
+        if queries:
+            for answer in await asyncio.gather(*map(self._services.answer, queries)):
+                self._outbox.put(answer)
             await self._flush()
-            if session.phase is Phase.CLOSED:
-                await self._websocket.close()
-                return
-            queries = session.take_queries(ANSWERS)
-            if queries:
-                for answer in await asyncio.gather(*map(self._services.answer, queries)):
-                    self._outbox.put(answer)
-                await self._flush()
-                session.answered(len(queries))
-            elif not session.has_news:
-                await self._wake.wait()
+        elif not session.has_news and session.phase is not Phase.CLOSED:
+            await self._wake.wait()
 
     async def _perform(self, effect: Start | Follow) -> None:
-        try:
-            match effect:
-                case Start():
-                    self.session.started(*await self._services.start(effect.position))
-                case Follow():
-                    self.session.followed(await self._services.follow(effect.cursor))
-        except ProtocolError as error:
-            self.session.close(Goodbye(error.code, error.detail))
+        match effect:
+            case Start():
+                self.session.started(*await self._services.start(effect.position))
+            case Follow():
+                self.session.followed(await self._services.follow(effect.cursor))
 
     async def _flush(self) -> None:
         """Send what is queued. A frame counts against the budget of all until it is accepted."""

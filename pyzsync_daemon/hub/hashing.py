@@ -14,8 +14,8 @@ from pyzsync.errors import ShortRead
 from pyzsync.tree import HashTree, hash_stream
 from pyzsync_daemon.files.root import Fingerprint, Root
 from pyzsync_daemon.files.trees import TreeStore
+from pyzsync_daemon.hub.observed import Observed, describe
 from pyzsync_daemon.hub.records import Record
-from pyzsync_daemon.hub.scan import Observed, describe
 
 TICK_NS = 20_000_000
 """Times on disk may lag behind the clock by a tick of the kernel (up to 10 ms): of an inode changed

@@ -1,19 +1,21 @@
 """From what a scan finds to committed batches: the publisher's blocking work.
 
 What a scan found is a *group*: paths that appeared or changed, and records of what is gone. Groups
-are worked off in chunks, so that an edit does not wait for the ten thousand files before it: the
-newest group goes first. A group's deletions come after all its creations, so that a client still
-has the bytes of what was moved. ``survey`` and ``read`` may run beside everything else; the other
+are worked off in chunks, so that an edit does not wait for the ten thousand files before it. A
+group's deletions come after all its creations, so that a client still has the bytes of what was
+moved. ``survey`` and ``read`` may run beside everything else; the other
 methods are for one thread at a time.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from stat import S_ISDIR
 
 import structlog
@@ -22,14 +24,16 @@ from protocol.messages import Change, Kind
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.guard import DeletionGuard
+from pyzsync_daemon.hub.groups import Group, Groups
 from pyzsync_daemon.hub.hashing import Unreadable, Unsettled, read_entry, seconds_racy
 from pyzsync_daemon.hub.index import HubIndex
+from pyzsync_daemon.hub.observed import Observed, kind_of
 from pyzsync_daemon.hub.publishing import MIB, Halted, PublisherSettings
 from pyzsync_daemon.hub.records import Batch, Record
-from pyzsync_daemon.hub.scan import Observed, Scan, kind_of, scan
+from pyzsync_daemon.hub.scan import Scan, scan
 from pyzsync_daemon.ignore import Ignore
 
-CHUNK_FILES = 256
+CHUNK_FILES = 64
 CHUNK_BYTES = 8 * MIB
 """A chunk ends with the file that reaches either: it takes a few tens of milliseconds."""
 
@@ -46,34 +50,30 @@ class Stopped(Exception):
 class Taken:
     """A group was queued. ``big`` files are not in it: they are read on a lane of their own.
 
-    ``paths`` are all that differ; ``arrived`` are new directories: what is put in them at this
-    moment may have no event.
+    ``paths`` are all that differ; ``whole``: the whole tree was scanned.
     """
 
     paths: frozenset[str] = frozenset()
     big: tuple[Observed, ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
-    arrived: tuple[str, ...] = ()
-    whole: bool = False  # the whole tree was scanned
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a chunk, or the ``big`` file, came to; ``since``: when its first path was noticed."""
+    """What a chunk, or the ``big`` file, came to; ``since``: when its first path was noticed.
+
+    ``again``: paths to be looked at a second time. Racy files are, and new directories when their
+    group is done: what was put in them before they were watched has no event.
+    """
 
     batch: Batch
     since: float
     unsettled: tuple[str, ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
-    racy: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
     big: str = ""
-
-
-@dataclass(slots=True, eq=False)
-class _Group:
-    pending: deque[Observed]
-    removed: list[Record]
-    since: float
+    seconds: float = 0.0  # what reading it took
 
 
 class Ingest:
@@ -101,8 +101,7 @@ class Ingest:
         self._guard = DeletionGuard(settings.deletion_share, settings.deletion_floor)
         self._believe = settings.allow_mass_delete
         self._step = step
-        self._groups: deque[_Group] = deque()
-        self._turn = 0
+        self._groups = Groups()
         self._collected: int | None = None
 
     @property
@@ -139,10 +138,12 @@ class Ingest:
             raise Halted(f"the root {self._root.path} cannot be opened: {error.strerror}") from None
         return True
 
-    def read_big(self, observed: Observed) -> Reading:
-        """``read``, but not before the result can be relied on: it is not to be done twice."""
+    def read_big(self, observed: Observed) -> tuple[Reading, float]:
+        """``read``, and the seconds it took; but not before the result can be relied on, as it
+        should not be done twice."""
         self.stopping.wait(seconds_racy(observed.fingerprint))
-        return self.read(observed)
+        began = time.monotonic()
+        return self.read(observed), time.monotonic() - began
 
     def read(self, observed: Observed) -> Reading:
         """What is to be published of ``observed``; ``Stopped`` soon after ``stopping`` is set."""
@@ -169,26 +170,25 @@ class Ingest:
 
     def work(self) -> Step:
         """Read and commit the next chunk."""
-        self._turn += 1
-        # One turn in four is the oldest group's, or a busy tree would never be done with it.
-        group = self._groups[0 if self._turn % 4 else -1]
-        records, unsettled, problems = self._read_chunk(group.pending)
-        if not group.pending:
-            records += self._still_gone(record.change.path for record in group.removed)
-            self._groups.remove(group)
-        return self._commit(records, group.since, unsettled, problems)
+        group = self._groups.next()
+        records, unsettled, problems = self._read_chunk(group)
+        if group.pending:
+            return self._commit(records, group.since, unsettled, problems)
+        records += self._still_gone(record.change.path for record in group.removed)
+        self._groups.done(group)
+        return self._commit(records, group.since, unsettled, problems, group.arrived)
 
-    def finish(self, observed: Observed, reading: Reading, since: float) -> Step:
-        """Commit a big file, together with the deletion of its old name."""
-        path, origin = observed.path, observed.moved_from
+    def finish(self, observed: Observed, reading: Reading, since: float, seconds: float) -> Step:
+        """Commit a big file that was read in ``seconds``, and the deletion of its old name."""
+        origin = [observed.moved_from] if observed.moved_from else []
         if isinstance(reading, Record):
-            gone = self._still_gone([origin] if origin else [])
-            return self._commit([reading, *gone], since, [], [], big=path)
-        # The old name is looked at again too: its deletion has waited for this.
-        again = [origin] if origin else []
-        if isinstance(reading, Unsettled):
-            return self._commit([], since, [path, *again], [], big=path)
-        return self._commit([], since, again, [(path, reading.reason)], big=path)
+            step = self._commit([reading, *self._still_gone(origin)], since)
+        elif isinstance(reading, Unsettled):
+            # The old name is looked at again too: its deletion has waited for this.
+            step = self._commit([], since, [reading.path, *origin])
+        else:
+            step = self._commit([], since, origin, [(reading.path, reading.reason)])
+        return replace(step, big=observed.path, seconds=seconds)
 
     def abandon(self) -> None:
         """Forget all groups: the whole tree will be scanned."""
@@ -203,15 +203,15 @@ class Ingest:
         self._ask_guard(len(removed), found.appeared)
         big = tuple(observed for observed in found.changed if self._is_big(observed))
         held = {observed.moved_from for observed in big}
-        group = _Group(
-            deque(observed for observed in found.changed if not self._is_big(observed)),
-            [record for record in removed if record.change.path not in held],
-            since,
-        )
-        if group.pending or group.removed:
-            (self._groups.append if whole else self._groups.appendleft)(group)
+        small = [observed for observed in found.changed if not self._is_big(observed)]
+        # Directories first: until one is in the index, every event in it means to scan all of it.
+        small.sort(key=lambda observed: observed.kind is not Kind.DIRECTORY)
+        gone = [record for record in removed if record.change.path not in held]
+        if small or gone:
+            group = Group(deque(small), gone, found.arrived, since)
+            self._groups.add(group, patient=whole)
         paths = frozenset(observed.path for observed in found.changed)
-        return Taken(paths, big, found.skipped, found.arrived, whole)
+        return Taken(paths, big, found.skipped, whole)
 
     def _ask_guard(self, vanished: int, appeared: int) -> None:
         halt = self._guard.check(time.monotonic(), self._index.live, vanished, appeared)
@@ -234,15 +234,15 @@ class Ingest:
         hashed = observed.kind is Kind.FILE and not observed.version
         return hashed and observed.fingerprint.size > self._big_bytes
 
-    def _read_chunk(
-        self, pending: deque[Observed]
-    ) -> tuple[list[Record], list[str], list[tuple[str, str]]]:
+    def _read_chunk(self, group: Group) -> tuple[list[Record], list[str], list[tuple[str, str]]]:
         records: list[Record] = []
         unsettled: list[str] = []
         problems: list[tuple[str, str]] = []
         size = 0
-        while pending and len(records) < CHUNK_FILES and size < CHUNK_BYTES:
-            observed = pending.popleft()
+        while len(records) < CHUNK_FILES and size < CHUNK_BYTES:
+            observed = self._groups.take(group)
+            if observed is None:
+                break
             reading = self.read(observed)
             if isinstance(reading, Record):
                 records.append(reading)
@@ -259,25 +259,26 @@ class Ingest:
             return []  # and the next scan will say so
         gone = []
         for path in paths:
-            status = self._root.lstat(path)
-            if (
-                status is None
-                or kind_of(status) is None
-                or self._ignore.ignores(path, S_ISDIR(status.st_mode))
-            ):
-                gone.append(Record(Change(0, path, Kind.ABSENT)))
+            with suppress(OSError):  # not to be examined is not to be gone
+                if not self._is_published(path, self._root.lstat(path)):
+                    gone.append(Record(Change(0, path, Kind.ABSENT)))
         return gone
+
+    def _is_published(self, path: str, status: os.stat_result | None) -> bool:
+        if status is None or kind_of(status) is None:
+            return False
+        return not self._ignore.ignores(path, S_ISDIR(status.st_mode))
 
     def _commit(
         self,
         records: list[Record],
         since: float,
-        unsettled: list[str],
-        problems: list[tuple[str, str]],
-        big: str = "",
+        unsettled: Iterable[str] = (),
+        problems: Iterable[tuple[str, str]] = (),
+        arrived: Iterable[str] = (),
     ) -> Step:
         batch = self._index.commit(records)
         # What was only looked at again, and is racy still, can wait for the next scan.
         announced = {change.path for change in batch.changes}
-        racy = tuple(r.change.path for r in records if r.racy and r.change.path in announced)
-        return Step(batch, since, tuple(unsettled), tuple(problems), racy, big)
+        racy = (r.change.path for r in records if r.racy and r.change.path in announced)
+        return Step(batch, since, tuple(unsettled), tuple(problems), (*racy, *arrived))

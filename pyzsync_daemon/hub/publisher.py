@@ -15,16 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from math import inf
+from typing import Any
 
 from protocol.messages import Kind
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.index import HubIndex
-from pyzsync_daemon.hub.ingest import Ingest, Reading, Step, Taken
+from pyzsync_daemon.hub.ingest import Ingest, Reading, Step, Stopped, Taken
+from pyzsync_daemon.hub.observed import Observed
 from pyzsync_daemon.hub.publishing import Halted, PublisherSettings, State, Status
 from pyzsync_daemon.hub.records import Batch
 from pyzsync_daemon.hub.report import Report
-from pyzsync_daemon.hub.scan import Observed, Scan
+from pyzsync_daemon.hub.scan import Scan
 from pyzsync_daemon.hub.settle import Settle
 from pyzsync_daemon.hub.watcher import Watcher
 from pyzsync_daemon.ignore import Ignore
@@ -50,6 +52,7 @@ class Publisher:
         step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.ready = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         ignore = Ignore(settings.ignore)
         self._index = index
         self._settings = settings
@@ -65,11 +68,11 @@ class Publisher:
         self._jobs: deque[Job] = deque()  # results of the other two lanes, to be committed
         self._suspects: set[str] = set()
         self._hashing: dict[str, Observed] = {}
-        self._again: set[str] = set()  # changed while they were on the big lane
         self._awaited: set[str] | None = None  # big files of the first scan; None: not scanned yet
         self._surveying = False
         self._survey_at = inf  # the watcher says when to begin
         self._survey_began = 0.0
+        self._rest_until = 0.0
 
     @property
     def status(self) -> Status:
@@ -88,7 +91,6 @@ class Publisher:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until ``stop`` is set; runs once. Raises what no retry can mend."""
-        self._loop = asyncio.get_running_loop()
         stopper = asyncio.create_task(self._wake_at(stop))
         self._watcher.start()
         try:
@@ -176,13 +178,14 @@ class Publisher:
         survey.add_done_callback(self._surveyed)
 
     def _surveyed(self, survey: asyncio.Future[tuple[Scan, bool]]) -> None:
-        if survey.cancelled():
+        if _unwanted(survey):
             return
         self._surveying = False
         # Whoever asks for scans all the time gets them for a third of the time.
         now = self._loop.time()
-        rest = 2 * (now - self._survey_began)
-        self._survey_at = max(now + rest, min(self._survey_at, now + self._settings.rescan_s))
+        self._rest_until = now + 2 * (now - self._survey_began)
+        wanted = min(self._survey_at, now + self._settings.rescan_s)
+        self._survey_at = max(self._rest_until, wanted)
         self._jobs.append(partial(self._accept, survey, self._survey_began))
         self._wake.set()
 
@@ -198,7 +201,9 @@ class Publisher:
         self._ingest.abandon()
         self._settle.clear()
         self._jobs.clear()
-        self._survey_at = min(self._survey_at, self._loop.time() + self._settings.halted_retry_s)
+        self._awaited = None
+        retry_at = self._loop.time() + self._settings.halted_retry_s
+        self._survey_at = max(self._rest_until, retry_at)
         self.ready.set()
 
     # --- what was found --------------------------------------------------------------------------
@@ -207,20 +212,20 @@ class Publisher:
         now = self._loop.time()
         if taken.whole:
             self._report.only(taken.paths | {path for path, _ in taken.problems})
-            if self._awaited is None or self._report.state is State.HALTED:
+            if self._awaited is None:
+                self._report.resuming()
                 self._awaited = {observed.path for observed in taken.big}
         for path, reason in taken.problems:
             self._report.problem(path, reason)
         for observed in taken.big:
             self._hash(observed, now)
-        self._settle.later(taken.arrived, now, self._settings.second_look_s)
 
     def _stepped(self, step: Step, began: float) -> None:
         now, changes = self._loop.time(), step.batch.changes
         if changes:
             self._on_batch(step.batch)
             self._report.announced(step.batch, now - step.since)
-        cost = (now - began) / max(1, len(changes) + len(step.unsettled))
+        cost = step.seconds or (now - began) / max(1, len(changes) + len(step.unsettled))
         for change in changes:
             if change.kind is Kind.FILE:
                 self._settle.published(change.path, now, cost)
@@ -229,27 +234,40 @@ class Publisher:
                 self._report.problem(path, "is written to whenever it is read")
         for path, reason in step.problems:
             self._report.problem(path, reason)
-        self._settle.later(step.racy, now, self._settings.second_look_s)
+        self._settle.later(step.again, now, self._settings.second_look_s)
         if self._awaited is not None:
             self._awaited.discard(step.big)
 
-    def _hash(self, observed: Observed, since: float) -> None:
-        """Read a big file on its lane, unless that very state of it is being read already."""
-        path = observed.path
-        if path in self._hashing:
-            if self._hashing[path].fingerprint != observed.fingerprint:
-                self._again.add(path)
-            return
-        self._hashing[path] = observed
-        reading = self._loop.run_in_executor(self._big, self._ingest.read_big, observed)
-        reading.add_done_callback(partial(self._hashed, observed, since))
+    def _hash(self, observed: Observed, now: float) -> None:
+        """Read a big file on its lane, unless it is there already."""
+        path, origin = observed.path, observed.moved_from
+        flying = self._hashing.get(path)
+        if flying is None:
+            self._hashing[path] = observed
+            reading = self._loop.run_in_executor(self._big, self._ingest.read_big, observed)
+            reading.add_done_callback(partial(self._hashed, path, now))
+        elif flying.fingerprint != observed.fingerprint:
+            # That reading is about to fail.
+            paths = [path, origin] if origin else [path]
+            self._settle.later(paths, now, self._settings.second_look_s)
+        elif origin:
+            self._hashing[path] = observed
 
-    def _hashed(self, observed: Observed, since: float, reading: asyncio.Future[Reading]) -> None:
-        del self._hashing[observed.path]
-        if reading.cancelled() or self._ingest.stopping.is_set():
-            return
-        self._jobs.append(lambda: self._ingest.finish(observed, reading.result(), since))
-        if observed.path in self._again:
-            self._again.discard(observed.path)
-            self._settle.add([observed.path], self._loop.time())
-        self._wake.set()
+    def _hashed(self, path: str, since: float, done: asyncio.Future[tuple[Reading, float]]) -> None:
+        observed = self._hashing.pop(path)
+        # What was read while halted is found again by the scan that ends the halt.
+        if not _unwanted(done) and self._report.state is not State.HALTED:
+            self._jobs.append(partial(self._finish, observed, since, done))
+            self._wake.set()
+
+    def _finish(
+        self, observed: Observed, since: float, done: asyncio.Future[tuple[Reading, float]]
+    ) -> Step:
+        """In the working thread: raises what the reading raised."""
+        reading, seconds = done.result()
+        return self._ingest.finish(observed, reading, since, seconds)
+
+
+def _unwanted(done: asyncio.Future[Any]) -> bool:
+    """Whether the daemon stops. Else the result, or what was raised, is for the next job."""
+    return done.cancelled() or isinstance(done.exception(), Stopped)

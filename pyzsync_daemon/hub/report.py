@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 
 import structlog
 
-from protocol.messages import Kind
 from pyzsync_daemon.hub.publishing import State, Status
 from pyzsync_daemon.hub.records import Batch
 
@@ -45,10 +44,14 @@ class Report:
         """A scan of the whole tree found nothing amiss with any path but these."""
         self._problems = {path: why for path, why in self._problems.items() if path in paths}
 
+    def resuming(self) -> None:
+        """The guard lets the tree pass: it is announced from now on."""
+        self.state, self._reason = State.STARTING, ""
+
     def live(self, entries: int, seconds: float) -> None:
         """The tree is announced, for the first time or again."""
         if self.state is not State.LIVE:
-            self.state, self._reason = State.LIVE, ""
+            self.state = State.LIVE
             _log.info("tree announced", entries=entries, seconds=round(seconds, 3))
 
     def halted(self, reason: str) -> None:

@@ -10,33 +10,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
 from protocol.errors import BadPath
-from protocol.messages import Change, Flag, Kind
+from protocol.messages import Kind
 from protocol.paths import check_path
 from pyzsync_daemon.files.root import Fingerprint, Root
 from pyzsync_daemon.hub.lookup import Lookup
+from pyzsync_daemon.hub.observed import Observed, describe, kind_of, with_origins
 from pyzsync_daemon.hub.records import Record
 from pyzsync_daemon.ignore import Ignore
-
-_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK}
-_BLOCK = 512  # the unit of st_blocks, whatever the file system's
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """A path that differs from the index, as ``lstat`` saw it.
-
-    ``version``: known without hashing, because the very same inode was published under another
-    path. ``moved_from``: a file that is gone and had this inode, size and mtime.
-    """
-
-    path: str
-    kind: Kind
-    fingerprint: Fingerprint
-    version: bytes = b""
-    moved_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +37,6 @@ class Scan:
     seen: int
     appeared: int
     arrived: tuple[str, ...]
-
-
-def kind_of(status: os.stat_result) -> Kind | None:
-    """The kind of an entry; None for what is never published (devices, pipes, sockets)."""
-    return _KINDS.get(stat.S_IFMT(status.st_mode))
-
-
-def describe(path: str, status: os.stat_result, version: bytes = b"", target: str = "") -> Change:
-    """The change that publishes ``path``, yet without a seq."""
-    kind = _KINDS[stat.S_IFMT(status.st_mode)]
-    common = Change(0, path, kind, status.st_mode & 0o777, status.st_mtime_ns)
-    if kind is not Kind.FILE:
-        return replace(common, target=target)
-    holes = status.st_blocks * _BLOCK < status.st_size
-    flags = Flag.SPARSE if holes else Flag.NONE
-    return replace(common, size=status.st_size, version=version, flags=flags)
 
 
 def scan(
@@ -91,6 +59,10 @@ def scan(
     else:
         walk.only(paths)
     return walk.result()
+
+
+class _Unexamined(Exception):
+    """The system does not say what is at a path."""
 
 
 class _Walk:
@@ -117,7 +89,7 @@ class _Walk:
 
     def result(self) -> Scan:
         return Scan(
-            tuple(_with_origins(self._changed.values(), self._removed.values(), self._has_tree)),
+            tuple(with_origins(self._changed.values(), self._removed.values(), self._has_tree)),
             tuple(self._removed.values()),
             tuple(self._skipped),
             self._seen,
@@ -146,42 +118,55 @@ class _Walk:
 
     def only(self, paths: Iterable[str]) -> None:
         """Some paths, each with everything below it, and the directories that hold changes."""
-        anchors = {self._anchor(path) for path in paths if not self._ignore.hides(path)}
+        anchors = set()
+        for path in paths:
+            if not self._ignore.hides(path):
+                with suppress(_Unexamined):
+                    anchors.add(self._anchor(path))
         for anchor in anchors:
-            if not any(parent in anchors for parent in _parents(anchor)):
-                self._look(anchor)
+            if anchors.isdisjoint(_parents(anchor)):
+                with suppress(_Unexamined):
+                    self._look(anchor)
         # A directory's time moves with its entries and says nothing on its own, so it is looked at
         # only where something was found.
-        touched = {path.rpartition("/")[0] for path in (*self._changed, *self._removed)}
-        for parent in touched - self._changed.keys() - self._removed.keys() - {""}:
-            status, record = self._root.lstat(parent), self._index.get(parent)
-            if status is not None and record is not None and stat.S_ISDIR(status.st_mode):
-                self._compare_directory(parent, status, record)
+        found = self._changed.keys() | self._removed.keys()
+        for parent in {path.rpartition("/")[0] for path in found} - found - {""}:
+            with suppress(_Unexamined):
+                both = self._directory_at(parent)
+                if both is not None:
+                    self._compare_directory(parent, *both)
 
     def _anchor(self, path: str) -> str:
         """The topmost directory above ``path`` that is new, gone or something else now, or it."""
         for parent in _parents(path):
             if parent not in self._sound:
-                status, record = self._root.lstat(parent), self._index.get(parent)
-                known = record is not None and record.change.kind is Kind.DIRECTORY
-                if not known or status is None or not stat.S_ISDIR(status.st_mode):
+                if self._directory_at(parent) is None:
                     return parent
                 self._sound.add(parent)
         return path
 
+    def _directory_at(self, path: str) -> tuple[os.stat_result, Record] | None:
+        """What disk and index say of ``path``, if it is a directory for both."""
+        status, record = self._lstat(path), self._index.get(path)
+        if record is None or record.change.kind is not Kind.DIRECTORY:
+            return None
+        return (status, record) if status and stat.S_ISDIR(status.st_mode) else None
+
     def _look(self, path: str) -> None:
-        record = self._index.get(path)
+        status, record = self._lstat(path), self._index.get(path)
         if record is not None and record.change.kind is Kind.ABSENT:
             record = None
-        try:
-            status = self._root.lstat(path)
-        except OSError as error:
-            self._skipped.append((path, f"cannot be examined: {error.strerror}"))
-            return
         if status is not None and not self._ignore.ignores(path, stat.S_ISDIR(status.st_mode)):
             self._entry(path, status, record)
         elif record is not None:
             self._gone(record)
+
+    def _lstat(self, path: str) -> os.stat_result | None:
+        try:
+            return self._root.lstat(path)
+        except OSError as error:
+            self._skipped.append((path, f"cannot be examined: {error.strerror}"))
+            raise _Unexamined from None
 
     def _entry(self, path: str, status: os.stat_result, record: Record | None) -> None:
         self._seen += 1
@@ -237,27 +222,6 @@ class _Walk:
 
     def _below_gone(self, path: str) -> None:
         self._removed.update((record.change.path, record) for record in self._index.subtree(path))
-
-
-def _with_origins(
-    changed: Iterable[Observed], removed: Iterable[Record], has_tree: Callable[[bytes], bool]
-) -> Iterable[Observed]:
-    """Tell of files where they were before, when their inode was published under a path now gone.
-
-    Moving a directory leaves the files in it alone, ctime included: nothing needs to be hashed.
-    Moving a file moves its ctime, so it is hashed; but its old name can wait for the new one.
-    """
-    files = [record for record in removed if record.change.kind is Kind.FILE]
-    by_inode = {record.fingerprint.ino: record for record in files if record.fingerprint}
-    for observed in changed:
-        record = by_inode.get(observed.fingerprint.ino) if observed.kind is Kind.FILE else None
-        if record is not None and record.fingerprint is not None:
-            same = record.fingerprint == observed.fingerprint and not record.racy
-            if same and has_tree(record.change.version):
-                observed = replace(observed, version=record.change.version)
-            if record.fingerprint.same_content(observed.fingerprint):
-                observed = replace(observed, moved_from=record.change.path)
-        yield observed
 
 
 def _parents(path: str) -> Iterable[str]:

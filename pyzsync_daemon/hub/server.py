@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from websockets.asyncio.server import Server, ServerConnection
@@ -27,6 +28,7 @@ from pyzsync_daemon.hub.frames import FrameCache
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.log import AnnounceLog, Cursor, Page
 from pyzsync_daemon.hub.publisher import Publisher
+from pyzsync_daemon.hub.publishing import PublisherSettings
 from pyzsync_daemon.hub.records import Batch
 from pyzsync_daemon.hub.session import HubFacts
 from pyzsync_daemon.hub.source import BlockSource
@@ -35,6 +37,7 @@ from pyzsync_daemon.transport import AGENT, WEBSOCKET, bearer
 __all__ = ["serve"]
 
 SERVE_THREADS: Final = 2  # reading, verifying and compressing: one a core of a small machine
+IGNORE_FILE: Final = ".pyzsyncignore"  # in the root, and published with it
 ONE_VIEW: Final = b""  # without grants every client sees the whole tree
 
 
@@ -91,7 +94,7 @@ class Hub:
         self._connections: dict[Connection, asyncio.Future[None]] = {}
         self._draining = False
         self._log = AnnounceLog(index, store)
-        self._publisher = Publisher(root, index, store, settings, self._published)
+        self._publisher = Publisher(root, index, store, _publishing(settings), self._published)
         source = BlockSource(root, index, store, on_stale=self._stale)
         cache = FrameCache(settings.cache_bytes, serving, source.answer)
         self._services = Services(
@@ -196,6 +199,25 @@ class Hub:
     def _stale(self, path: str) -> None:
         """A file is not what the index says (told by a serving thread): look at it again."""
         self._loop.call_soon_threadsafe(self._publisher.request_rescan, path)
+
+
+def _publishing(settings: HubSettings) -> PublisherSettings:
+    return PublisherSettings(
+        ignore=(*_ignore_file(settings.root), *settings.ignore),
+        rescan_s=settings.rescan_s,
+        settle_s=settings.settle_ms / 1000,
+        deletion_share=settings.deletion_share,
+        deletion_floor=settings.deletion_floor,
+        allow_mass_delete=settings.allow_mass_delete,
+    )
+
+
+def _ignore_file(root: Path) -> list[str]:
+    """The lines of the root's own ignore file, as they are when the hub starts."""
+    try:
+        return (root / IGNORE_FILE).read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def _tls(settings: HubSettings) -> ssl.SSLContext | None:

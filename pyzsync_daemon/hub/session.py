@@ -19,12 +19,10 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
-from protocol import runs
 from protocol.errors import Code, ProtocolError, TooLarge, UnexpectedMessage
-from protocol.limits import LEAF
+from protocol.limits import PROTOCOL
 from protocol.messages import (
     Ack,
-    BlockQuery,
     Get,
     Goodbye,
     Hello,
@@ -34,8 +32,7 @@ from protocol.messages import (
     Welcome,
 )
 from pyzsync_daemon.hub.log import Cursor, Page
-
-PROTOCOL = 1
+from pyzsync_daemon.weight import weight
 
 
 class Phase(Enum):
@@ -95,7 +92,6 @@ class HubSession:
         self._behind = True  # the log may have more than the cursor has seen
         self._following = False  # a page is being made or sent
         self._queries: deque[Query] = deque()
-        self._unanswered = 0
         self._messages: list[Message | bytes] = []
         self._effects: list[Effect] = []
 
@@ -109,15 +105,12 @@ class HubSession:
             case Hello():
                 self._greet(message)
             case Get():
-                self._unanswered += len(message.queries)
-                if self._unanswered > self._hub.requests:
-                    raise TooLarge("unanswered queries", self._unanswered, self._hub.requests)
                 self._queries.extend(message.queries)
+                self._check_waiting()
             case Ack():
                 self.acknowledged = max(self.acknowledged, message.seq)
             case Goodbye():
-                self.goodbye = message
-                self.phase = Phase.CLOSED
+                self._end(message)
 
     def started(self, cursor: Cursor, resumed: bool) -> None:
         """The log has a place for this client."""
@@ -145,10 +138,7 @@ class HubSession:
     def close(self, goodbye: Goodbye) -> None:
         """Say goodbye; nothing is accepted after it."""
         if self.phase is not Phase.CLOSED:
-            self.phase = Phase.CLOSED
-            self.goodbye = goodbye
-            self._cursor = None
-            self._queries.clear()
+            self._end(goodbye)
             self._messages.append(goodbye)
 
     # --- out -----------------------------------------------------------------------------------
@@ -161,8 +151,7 @@ class HubSession:
     @property
     def has_news(self) -> bool:
         """There is something to send or to do, beside answers."""
-        wants_page = self.phase is Phase.FOLLOWING and self._behind and not self._following
-        return bool(self._messages or self._effects or wants_page)
+        return bool(self._messages or self._effects or self._wants_page)
 
     @property
     def waiting(self) -> int:
@@ -171,7 +160,7 @@ class HubSession:
 
     def take_effects(self) -> list[Effect]:
         """What to do now. Call it when all that was taken before is sent: pages come one by one."""
-        if self._cursor is not None and self._behind and not self._following:
+        if self._wants_page and self._cursor is not None:
             self._behind, self._following = False, True
             self._effects.append(Follow(self._cursor))
         effects, self._effects = self._effects, []
@@ -181,17 +170,31 @@ class HubSession:
         """The oldest queries whose answers take about ``max_bytes``, and at least one if any."""
         taken: list[Query] = []
         size = 0
-        while self._queries and (not taken or size < max_bytes):
+        while self._queries and size < max_bytes:
             query = self._queries.popleft()
             taken.append(query)
-            size += LEAF * runs.count(query.leaves) if isinstance(query, BlockQuery) else LEAF
+            size += weight(query)
         return taken
 
-    def answered(self, count: int) -> None:
-        """The answers to ``count`` queries were sent."""
-        self._unanswered -= count
+    # --- inside --------------------------------------------------------------------------------
 
-    # --- messages ------------------------------------------------------------------------------
+    @property
+    def _wants_page(self) -> bool:
+        return self.phase is Phase.FOLLOWING and self._behind and not self._following
+
+    def _check_waiting(self) -> None:
+        """A pushed hashlist may cross the query that it answers: a client that takes it for the
+        answer asks the next one early, so twice as many are borne as were allowed."""
+        limit = 2 * self._hub.requests
+        if len(self._queries) > limit:
+            raise TooLarge("number of waiting queries", len(self._queries), limit)
+
+    def _end(self, goodbye: Goodbye) -> None:
+        self.phase = Phase.CLOSED
+        self.goodbye = goodbye
+        self._cursor = None
+        self._queries.clear()
+        self._effects.clear()
 
     def _greet(self, hello: Hello) -> None:
         if PROTOCOL not in hello.protocols:

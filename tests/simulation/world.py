@@ -4,23 +4,24 @@ Everything that can happen next is a list of *moves* (deliver a frame, run an ef
 query); a seeded generator picks one. Same seed, same run. Time is a counter: it moves when nothing
 else can, to the next moment that a session waits for.
 
-Faults are moves too, made by the caller: cut a link, crash a client between two named steps of a
-commit, delete or restore the hub's state, edit a replica behind its back.
+Faults are made by the caller: cut a link, crash a client after a named step of a commit, delete or
+restore the hub's state, edit a replica behind its back, change what is under way.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from protocol import codec
-from protocol.errors import ProtocolError
-from protocol.messages import Goodbye, Message
-from pyzsync_daemon.client.effects import Effect
+from protocol import codec, runs
+from protocol.errors import Code, ProtocolError
+from protocol.messages import Blocks, Goodbye, Message, Query
+from pyzsync_daemon.client.effects import Applied, Committed, Effect, Put
 from pyzsync_daemon.client.session import ClientSession
 from pyzsync_daemon.client.workbench import Workbench, WorkbenchSettings
 from pyzsync_daemon.files.root import Root
@@ -36,8 +37,12 @@ from pyzsync_daemon.ignore import Ignore
 from pyzsync_daemon.transport import encode
 
 Move = Callable[[], None]
+Transit = Callable[[tuple[Message, ...]], tuple[Message, ...]]
 ANSWERS = 64 * 1024
 IDENTITY = "the simulated hub"
+SETTINGS = WorkbenchSettings(deletion_share=1.0)
+PATIENCE = 60  # times that the clock may move on before everyone has to be level
+AHEAD_NS = 3_600_000_000_000  # the clients' clock: so late that every time on disk is settled
 
 
 class Killed(BaseException):
@@ -47,32 +52,39 @@ class Killed(BaseException):
 class HubSide:
     """The hub: what is on its disk, and what it made of it."""
 
-    def __init__(self, root: Path, state: Path) -> None:
-        self.root, self.state = root, state
+    def __init__(self, root: Path, state: Path, identity: str) -> None:
+        self.root, self.state, self._identity = root, state, identity
         root.mkdir(parents=True, exist_ok=True)
         self._open()
 
     def _open(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
-        self.index = HubIndex(self.state / "hub.sqlite", identity=IDENTITY)
+        self.index = HubIndex(self.state / "hub.sqlite", identity=self._identity)
         store = TreeStore(self.state / "trees")
         self._root = Root(self.root)
         self.stale: list[str] = []
         self.log = AnnounceLog(self.index, store)
         self.source = BlockSource(self._root, self.index, store, self.stale.append)
-        self._ingest = Ingest(
-            self._root,
-            Ignore(),
-            self.index,
-            store,
-            PublisherSettings(deletion_share=1.0, allow_mass_delete=True),
-        )
+        self._answers: dict[Query, tuple[bytes, ...]] = {}
+        settings = PublisherSettings(deletion_share=1.0, allow_mass_delete=True)
+        self._ingest = Ingest(self._root, Ignore(), self.index, store, settings)
 
     def publish(self) -> None:
         """Scan the whole tree and commit what differs."""
-        self._ingest.accept(self._ingest.survey(), 0.0)
+        found, _ = self._ingest.survey()
+        self._ingest.accept(found, 0.0)
         while self._ingest.busy:
             self._ingest.work()
+
+    def answer(self, query: Query) -> tuple[bytes, ...]:
+        """Answers are made once and kept, as in the real hub's cache."""
+        kept = self._answers.get(query)
+        if kept is None:
+            answer = self.source.answer(query)
+            kept = answer.frames
+            if answer.lasting:
+                self._answers[query] = kept
+        return kept
 
     def close(self) -> None:
         self.index.close()
@@ -100,18 +112,29 @@ class Link:
             yield self._deliver_up
         if self.down:
             yield self._deliver_down
-        if self.session.has_news or self.outbox.depth or self.session.waiting:
+        if self.outbox.depth:
+            yield self._send
+        elif self.session.has_news or self.session.waiting:
             yield self._serve
+        elif self.session.phase is Phase.CLOSED and not self.down:
+            yield self.client.cut
 
     def _deliver_up(self) -> None:
-        for message in codec.decode_frame(self.up.popleft()):
-            self.session.receive(message)
+        try:
+            for message in codec.decode_frame(self.up.popleft()):
+                self.session.receive(message)
+        except ProtocolError as error:
+            self.session.close(Goodbye(error.code, error.detail))
 
     def _deliver_down(self) -> None:
         self.client.receive(codec.decode_frame(self.down.popleft()))
 
+    def _send(self) -> None:
+        if (frame := self.outbox.next_frame()) is not None:
+            self.down.append(frame)
+
     def _serve(self) -> None:
-        """One turn of the hub's connection: effects, then messages, then answers."""
+        """One turn of the hub's connection, when all before it was sent: news, or answers."""
         for effect in self.session.take_effects():
             if isinstance(effect, Start):
                 self.session.started(*self.hub.log.start(effect.position))
@@ -123,61 +146,105 @@ class Link:
         self.outbox.put(encode(self.session.take_messages()))
         queries = [] if self.outbox.depth else self.session.take_queries(ANSWERS)
         for query in queries:
-            self.outbox.put(self.hub.source.answer(query).frames)
-        self.session.answered(len(queries))
-        if (frame := self.outbox.next_frame()) is not None:
-            self.down.append(frame)
+            self.outbox.put(self.hub.answer(query))
+
+
+class Corruption:
+    """Flips a bit in some of the block sets that pass, in what was decoded of the frame."""
+
+    def __init__(self, seed: int, share: float) -> None:
+        self.random = random.Random(seed)
+        self.share = share
+        self.spoilt = 0
+
+    def __call__(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+        return tuple(map(self._spoil, messages))
+
+    def _spoil(self, message: Message) -> Message:
+        if not isinstance(message, Blocks) or not message.data or self.random.random() > self.share:
+            return message
+        self.spoilt += 1
+        data = bytearray(message.data)
+        data[self.random.randrange(len(data))] ^= 1 << self.random.randrange(8)
+        return replace(message, data=bytes(data))
 
 
 class ClientSide:
     """A replica, its session, and the effects that have yet to run."""
 
-    def __init__(self, root: Path, settings: WorkbenchSettings, clock: Callable[[], int]) -> None:
-        self.root, self.settings, self._clock = root, settings, clock
+    def __init__(
+        self,
+        root: Path,
+        settings: WorkbenchSettings,
+        clock: Callable[[], int],
+        now: Callable[[], float],
+    ) -> None:
+        self.root, self._settings, self._clock, self._now = root, settings, clock, now
         self.link: Link | None = None
-        self.kill_at = ""  # the named step after which the process dies
-        self.steps: list[str] = []
-        self.fetched: dict[tuple[bytes, int], int] = {}  # (version, window) -> leaves received
+        self.on_step: Callable[[str], None] = lambda _: None  # called after each step of a commit
+        self.transit: Transit = lambda messages: messages  # what the network makes of a frame
+        self.refusal: ProtocolError | None = None  # why this client and this hub do not fit
+        self.staged: Counter[tuple[bytes, int]] = Counter()  # (version, window) -> leaves received
+        self.applied: list[Applied] = []
         self.start()
 
     def start(self) -> None:
         """The process starts: recover, then audit."""
-        self.workbench = Workbench.open(
-            self.root, settings=self.settings, clock=self._clock, step=self._step
+        self.workbench = Workbench(
+            self.root,
+            settings=self._settings,
+            clock=self._clock,
+            step=lambda name: self.on_step(name),
         )
-        self.session = ClientSession("sim", self.workbench.hub, self.workbench.position, 2**24, 64)
+        self.session = ClientSession("sim", self.workbench.hub, self.workbench.position, 2**24)
         self.effects: list[Effect] = []
         self.session.audit()
-        self.pump(0.0)
+        self.pump()
 
     def stop(self) -> None:
         """The process is gone: whatever it knew beyond its disk is too."""
-        self.cut()
+        self.link = None
         self.effects.clear()
         self.workbench.close()
+
+    def restart(self) -> None:
+        self.on_step = lambda _: None
+        self.stop()
+        self.start()
 
     def cut(self) -> None:
         """The connection is gone, with every frame that was under way."""
         if self.link is not None:
             self.link = None
             self.session.lost()
-            self.pump(0.0)
+            self.pump()
 
     def connect(self, hub: HubSide) -> None:
         self.cut()
         self.link = Link(hub, self)
         self.session.connected()
-        self.pump(0.0)
+        self.pump()
 
     def receive(self, messages: tuple[Message, ...]) -> None:
-        for message in messages:
-            self.session.receive(message, self.now)
-        self.pump(self.now)
+        try:
+            for message in self.transit(messages):
+                self.session.receive(message, self._now())
+                if isinstance(message, Goodbye) and message.code is Code.WRONG_HUB:
+                    raise ProtocolError(message.code, message.detail)
+        except ProtocolError as error:
+            if error.code is not Code.WRONG_HUB:
+                raise
+            self.refusal = error
+            self.cut()
+        self.pump()
 
-    now = 0.0
+    def audit(self) -> None:
+        self.session.audit()
+        self.pump()
 
-    def pump(self, now: float) -> None:
-        messages, effects = self.session.take(now)
+    def pump(self) -> None:
+        """Take what the session wants done and said."""
+        messages, effects = self.session.take(self._now())
         self.effects += effects
         if self.link is not None:
             self.link.up.extend(codec.join(encode(messages)))
@@ -186,28 +253,54 @@ class ClientSide:
         """Run one of the effects that wait; they end in any order."""
         self.effects.remove(effect)
         result = self.workbench.run(effect)
-        self.session.complete(effect, result, self.now)
-        self.pump(self.now)
+        if isinstance(effect, Put):
+            received = runs.count(effect.query.leaves) - runs.count(effect.gone)
+            self.staged[effect.query.version, effect.query.window] += received
+        elif isinstance(result, Committed):
+            self.applied += result.applied
+        self.session.complete(effect, result, self._now())
+        self.pump()
 
-    def _step(self, name: str) -> None:
-        self.steps.append(name)
-        if name == self.kill_at:
-            raise Killed(name)
+    def crash(self, step: str, passings: int = 0) -> None:
+        """Die when a commit passes a step, after it has passed it ``passings`` times."""
+        left = [passings]
+
+        def die(name: str) -> None:
+            if name == step:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise Killed(name)
+
+        self.on_step = die
+
+    @property
+    def level(self) -> bool:
+        return self.session.settled and not self.session.problems
 
 
 class World:
-    """One hub, some clients, and what may happen next."""
+    """One hub, some clients, and what may happen next.
+
+    ``trusting``: the clients' clock is so late that fingerprints count as proof; else it is so
+    early that every file is read whenever it is looked at.
+    """
 
     def __init__(
-        self, where: Path, clients: int, seed: int, settings: WorkbenchSettings | None = None
+        self,
+        where: Path,
+        clients: int = 1,
+        seed: int = 0,
+        settings: WorkbenchSettings = SETTINGS,
+        trusting: bool = True,
+        identity: str = IDENTITY,
     ) -> None:
         self.random = random.Random(seed)
         self.now = 0.0
-        self._ticks = 1_700_000_000_000_000_000
-        self.hub = HubSide(where / "hub", where / "hub-state")
-        chosen = settings or WorkbenchSettings(deletion_share=1.0)
+        self._ticks = time.time_ns() + AHEAD_NS if trusting else 10**18
+        self.hub = HubSide(where / "hub", where / "hub-state", identity)
         self.clients = [
-            ClientSide(where / f"client{number}", chosen, self._clock) for number in range(clients)
+            ClientSide(where / f"client{number}", settings, self._clock, lambda: self.now)
+            for number in range(clients)
         ]
 
     def close(self) -> None:
@@ -222,45 +315,76 @@ class World:
             if client.link is not None:
                 client.link.session.published()
 
+    def restart_hub(self, replace_state: Callable[[Path], None] = lambda _: None) -> None:
+        for client in self.clients:
+            client.cut()
+        self.hub.reopen(replace_state)
+
     def step(self) -> bool:
         """One random move; False when nothing can happen by itself before time passes."""
-        moves: list[Move] = []
+        moves: list[tuple[ClientSide, Effect] | Move] = []
         for client in self.clients:
-            client.now = self.now
-            moves += [lambda c=client, e=effect: c.run(e) for effect in client.effects]
+            moves += [(client, effect) for effect in client.effects]
             if client.link is not None:
                 moves += client.link.moves()
-                if client.link.session.phase is Phase.CLOSED and not client.link.down:
-                    moves.append(client.cut)
-        if moves:
-            self.random.choice(moves)()
-        return bool(moves)
+        if not moves:
+            return False
+        move = self.random.choice(moves)
+        if isinstance(move, tuple):
+            client, effect = move
+            try:
+                client.run(effect)
+            except Killed:
+                client.restart()
+        else:
+            move()
+        return True
 
     def run(self, steps: int) -> None:
         """At most so many moves: a part of what would happen."""
         for _ in range(steps):
+            self._connect()
             if not self.step() and not self._pass_time():
                 return
 
+    def run_until(self, reached: Callable[[], bool], limit: int = 100_000) -> None:
+        """Moves until something holds."""
+        for _ in range(limit):
+            if reached():
+                return
+            self._connect()
+            if not self.step() and not self._pass_time():
+                break
+        raise AssertionError("it never came to that")
+
     def settle(self, limit: int = 200_000) -> None:
-        """Everyone is connected and nothing is left to do. Fails if that takes too long."""
+        """Everyone is connected, has looked at its disk, and nothing is left to do.
+
+        Fails if that takes too many moves, or too long.
+        """
         self.publish()
         for client in self.clients:
-            client.session.audit()
-            client.pump(self.now)
+            client.audit()
+        patience = PATIENCE
         for _ in range(limit):
-            for client in self.clients:
-                if client.link is None:
-                    client.connect(self.hub)
-            if not self.step():
-                if self.hub.stale:
-                    self.hub.stale.clear()
-                    self.publish()
-                elif all(client.session.settled for client in self.clients):
-                    return
-                elif not self._pass_time():
-                    raise AssertionError(f"stuck: {[c.session.problems for c in self.clients]}")
+            self._connect()
+            if self.step():
+                continue
+            if self.hub.stale:
+                self.hub.stale.clear()
+                self.publish()
+            elif all(client.level or client.refusal for client in self.clients):
+                return
+            elif not patience or not self._pass_time():
+                raise AssertionError(f"stuck: {[c.session.problems for c in self.clients]}")
+            else:
+                patience -= 1
         raise AssertionError("did not settle")
+
+    def _connect(self) -> None:
+        for client in self.clients:
+            if client.link is None and client.refusal is None:
+                client.connect(self.hub)
 
     def _pass_time(self) -> bool:
         """Go to the next moment that a session waits for."""
@@ -269,8 +393,7 @@ class World:
             return False
         self.now = max(self.now, min(times))
         for client in self.clients:
-            client.now = self.now
-            client.pump(self.now)
+            client.pump()
         return True
 
     def _clock(self) -> int:
@@ -286,23 +409,3 @@ def restart_from(copy: Path) -> Callable[[Path], None]:
         shutil.copytree(copy, state)
 
     return replace
-
-
-def tree_of(root: Path) -> dict[str, tuple[object, ...]]:
-    """All entries beneath a root, but for what is reserved: kind, mode, mtime, content."""
-    found: dict[str, tuple[object, ...]] = {}
-    for folder, folders, files in os.walk(root):
-        here = Path(folder)
-        if here == root and ".pyzsync" in folders:
-            folders.remove(".pyzsync")
-        for name in [*folders, *files]:
-            path = here / name
-            status = path.lstat()
-            key = str(path.relative_to(root))
-            if path.is_symlink():
-                found[key] = ("symlink", os.readlink(path))
-            elif path.is_dir():
-                found[key] = ("directory", status.st_mode & 0o777, status.st_mtime_ns)
-            else:
-                found[key] = ("file", status.st_mode & 0o777, status.st_mtime_ns, path.read_bytes())
-    return found

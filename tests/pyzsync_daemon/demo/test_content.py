@@ -39,7 +39,7 @@ def test_edit_changes_bytes_and_no_sizes(root):
 
 def test_insert_moves_every_byte(root):
     before = state(root)
-    whole = work(root, "insert a line at the top")
+    whole = work(root, "insert a line in each")
     changed = {path: data for path, data in state(root).items() if data != before[path]}
     assert BUNDLE in changed
     assert whole == sum(map(len, changed.values()))

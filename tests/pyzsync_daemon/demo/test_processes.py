@@ -24,9 +24,13 @@ async def test_the_environment_of_the_demo_does_not_reach_its_daemons(tmp_path, 
         await client.listening(1)
 
 
-def test_the_sentence(tmp_path):
+async def test_the_log_is_kept_when_its_file_is_gone(tmp_path):
     log = tmp_path / "log"
+    hub = await Daemon.start("hub", ["hub", "--help"], log)
+    await hub.stop(60)
     log.write_text("".join(f"line {number}\n" for number in range(20)))
-    told = str(DaemonEnded("client-1", 1, log)).splitlines()
-    assert told[0] == "client-1 ended with exit code 1; its log:"
+    error = hub.ended(1)
+    log.unlink()
+    told = str(error).splitlines()
+    assert told[0] == "hub ended with exit code 1; its log:"
     assert told[1:] == [f"line {number}" for number in range(8, 20)]

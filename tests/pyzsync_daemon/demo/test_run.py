@@ -1,4 +1,8 @@
 import io
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -7,6 +11,7 @@ from pyzsync_daemon.demo import run
 from pyzsync_daemon.demo.run import Told, TooSlow
 from pyzsync_daemon.errors import Differs
 
+TOP = Path(__file__).parents[3]
 TREES = ("hub", "client-1")
 
 
@@ -56,3 +61,19 @@ def test_the_table():
     assert "first copy 3.0 MB 900 kB 30.0% 1.2 s" in lines
     assert "delete 0 B 1.2 kB - 50 ms" in lines
     assert "sum 3.0 MB 901 kB 30.0% 1.3 s" in lines
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_and_leaves_nothing(tmp_path, number, code):
+    with subprocess.Popen(
+        [sys.executable, "-m", "pyzsync_daemon", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(TOP)},
+    ) as demo:
+        assert demo.stdout.readline().startswith("A hub with ")
+        demo.send_signal(number)
+        _, errors = demo.communicate(timeout=60)
+    assert (demo.returncode, errors) == (code, "")
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ def root(tmp_path):
 
 
 def open_descriptors():
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_files_are_opened_beneath_the_root(root):
@@ -111,3 +112,12 @@ def test_a_fingerprint_tells_of_edits_but_not_of_our_own_renames(root):
     assert moved.same_content(first)
     os.utime(root.path / "other", ns=(1, 1))
     assert not Fingerprint.of(root.lstat("other")).same_content(first)
+
+
+def test_making_a_directory_twice_is_making_it_once(root):
+    root.make_directory("a")
+    root.make_directory("a")
+    assert stat.S_IMODE((root.path / "a").stat().st_mode) == 0o700
+    (root.path / "file").touch()
+    with pytest.raises(NotADirectory):
+        root.make_directory("file")

@@ -91,3 +91,13 @@ def test_a_failed_save_leaves_nothing(store, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         store.save(tree_of(b"x"))
     assert [path for path in store.directory.glob("**/*") if path.is_file()] == []
+
+
+def test_what_a_killed_process_left_is_cleared_away(store):
+    version = store.save(tree_of(b"x"))
+    (path,) = store.directory.glob("*/*")
+    left = path.with_suffix(".1234")
+    left.write_bytes(b"half")
+    assert list(store.versions()) == [version]
+    assert list(TreeStore(store.directory).versions()) == [version]
+    assert not left.exists()

@@ -1,0 +1,74 @@
+"""The calls that Python lacks do what their names say, or say that they are not there."""
+
+import os
+
+import pytest
+
+from pyzsync_daemon.files.syscalls import Unsupported, clone, exchange, punch, rename_new, syncfs
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "a").write_bytes(b"first")
+    (tmp_path / "b").write_bytes(b"second")
+    fd = os.open(tmp_path, os.O_RDONLY)
+    yield fd, tmp_path
+    os.close(fd)
+
+
+def test_two_names_are_exchanged_whatever_they_lead_to(folder):
+    fd, path = folder
+    exchange(fd, "a", fd, "b")
+    assert ((path / "a").read_bytes(), (path / "b").read_bytes()) == (b"second", b"first")
+    (path / "d").mkdir()
+    exchange(fd, "a", fd, "d")
+    assert (path / "a").is_dir()
+    assert (path / "d").read_bytes() == b"second"
+
+
+def test_exchanging_with_nothing_fails(folder):
+    fd, _ = folder
+    with pytest.raises(FileNotFoundError):
+        exchange(fd, "a", fd, "missing")
+
+
+def test_a_taken_name_is_not_renamed_over(folder):
+    fd, path = folder
+    with pytest.raises(FileExistsError):
+        rename_new(fd, "a", fd, "b")
+    rename_new(fd, "a", fd, "c")
+    assert (path / "c").read_bytes() == b"first"
+    assert (path / "b").read_bytes() == b"second"
+
+
+def test_a_file_system_is_synced_by_any_of_its_descriptors(folder):
+    syncfs(folder[0])
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        syncfs(-1)
+
+
+def test_a_hole_reads_as_zeros_and_frees_its_blocks(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 3 * 65536)
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+        before = path.stat().st_blocks
+        punch(file.fileno(), 65536, 65536)
+    assert path.read_bytes() == b"x" * 65536 + bytes(65536) + b"x" * 65536
+    assert path.stat().st_blocks < before
+
+
+def test_a_clone_has_the_bytes_or_is_not_to_be_had(tmp_path):
+    (tmp_path / "a").write_bytes(b"bytes")
+    with (tmp_path / "a").open("rb") as source, (tmp_path / "b").open("w+b") as target:
+        try:
+            clone(source.fileno(), target.fileno())
+        except Unsupported:
+            target.write(b"bytes")
+    assert (tmp_path / "b").read_bytes() == b"bytes"
+
+
+def test_other_errors_of_a_clone_are_not_hidden(tmp_path):
+    with (tmp_path / "a").open("wb") as file, pytest.raises(OSError, match="Bad file") as caught:
+        clone(-1, file.fileno())
+    assert not isinstance(caught.value, Unsupported)

@@ -1,0 +1,8 @@
+"""The machine itself, as CI runs it."""
+
+from hypothesis import settings
+
+from tests.simulation.machine import SyncMachine
+
+TestSync = SyncMachine.TestCase
+TestSync.settings = settings(max_examples=50, stateful_step_count=40)
