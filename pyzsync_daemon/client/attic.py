@@ -88,4 +88,8 @@ class Attic:
 
     def _entries(self) -> list[tuple[str, os.stat_result]]:
         with os.scandir(self.fd) as entries:
-            return [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+            return [
+                (entry.name, entry.stat(follow_symlinks=False))
+                for entry in entries
+                if entry.is_file(follow_symlinks=False)
+            ]

@@ -34,10 +34,10 @@ def differing(replica: Replica, skip: Set[str]) -> list[Change]:
             continue
         local = examine(replica, path, record)
         if local.fingerprint is not None and local.ours and _dressed(record, local.fingerprint):
-            seen.append(Record(record.change, proven(local.fingerprint, replica.clock())))
+            seen.append((record, proven(local.fingerprint, replica.clock())))
         else:
             changes.append(record.change)
-    replica.index.record(seen)
+    replica.index.refresh(seen)
     return changes
 
 

@@ -16,6 +16,7 @@ and times come last, since every entry placed in a directory moves its mtime.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -44,16 +45,16 @@ SYNC_EACH = 32
 def commit(replica: Replica, items: list[Item]) -> None:
     """Put the items in place; each says afterwards what came of it.
 
-    ``sqlite3.Error`` passes through; then ``recover`` finishes or undoes what was begun.
+    ``sqlite3.DatabaseError`` (a broken index) passes through, but not its being full or locked.
     """
     folders = Folders(replica)
     try:
         creations, removals, touches = _in_order(folders, items)
         _make_durable(replica, creations)
-    except OSError as error:
+        _intend(replica, creations + removals)
+    except (OSError, sqlite3.OperationalError) as error:
         _fail(items, error)
         return
-    _intend(replica, creations + removals)
     for items_of_a_kind, act in ((creations, place), (removals, remove), (touches, touch)):
         unsound: dict[str, Item] = {}
         for item in items_of_a_kind:
@@ -62,17 +63,17 @@ def commit(replica: Replica, items: list[Item]) -> None:
     try:
         kept_aside = any(item.conflict for item in creations + removals)
         folders.sync(0 if kept_aside else SYNC_EACH)  # conflicts have directories of their own
-    except OSError as error:  # in place, but perhaps not durable
+        replica.step("dirsync")
+        _record(replica, creations + removals + touches)
+    except (OSError, sqlite3.OperationalError) as error:  # in place, but not for certain
         _fail(items, error)
         for item in items:
             item.unsettled = True
         return
-    replica.step("dirsync")
-    _record(replica, creations + removals + touches)
     replica.step("record")
 
 
-def _fail(items: list[Item], error: OSError) -> None:
+def _fail(items: list[Item], error: OSError | sqlite3.Error) -> None:
     for item in items:
         item.error = explain(error, item.change.path)
 

@@ -15,6 +15,7 @@ from pyzsync_daemon.files.root import Fingerprint
 # An edit within one tick of the file system's clock leaves the times as they were. The coarsest
 # file systems in use (FAT) count in two seconds.
 SETTLE_NS = 2_000_000_000
+_TICK_NS = 20_000_000  # of file systems that count in nanoseconds, by a clock that does not
 PERMISSIONS = 0o777  # all that a hub may set: no setuid bit comes from a peer
 
 
@@ -102,6 +103,12 @@ def proven(fingerprint: Fingerprint, now_ns: int) -> Fingerprint:
     """
     newest = max(fingerprint.mtime_ns, fingerprint.ctime_ns)
     return fingerprint if newest + SETTLE_NS < now_ns else unproven(fingerprint)
+
+
+def may_hide_an_edit(mtime_ns: int, now_ns: int) -> bool:
+    """Whether a write at ``now_ns`` may have left a file with this mtime."""
+    whole_seconds = mtime_ns % 1_000_000_000 == 0
+    return mtime_ns + (SETTLE_NS if whole_seconds else _TICK_NS) > now_ns
 
 
 def unproven(fingerprint: Fingerprint) -> Fingerprint:

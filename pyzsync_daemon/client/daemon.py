@@ -184,13 +184,15 @@ class ClientDaemon:
                     self._heard[change.path] = now
         self._pump()
 
-    def _completed(self, effect: Effect, result: Result) -> None:
-        self._session.complete(effect, result, time.monotonic())
-        if isinstance(effect, Put):
-            self._staged(effect)
-        elif isinstance(result, Committed):
-            for applied in result.applied:
-                self._applied(applied)
+    def _completed(self, results: list[tuple[Effect, Result]]) -> None:
+        now = time.monotonic()
+        for effect, result in results:
+            self._session.complete(effect, result, now)
+            if isinstance(effect, Put):
+                self._staged(effect)
+            elif isinstance(result, Committed):
+                for applied in result.applied:
+                    self._applied(applied)
         self._pump()
 
     def _pump(self) -> None:

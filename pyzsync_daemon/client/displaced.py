@@ -11,7 +11,7 @@ import os
 import stat
 
 from protocol.messages import Kind
-from pyzsync_daemon.client.compare import SETTLE_NS, hash_descriptor, kind_of
+from pyzsync_daemon.client.compare import hash_descriptor, kind_of, may_hide_an_edit
 from pyzsync_daemon.client.index import Intent, Record
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.files.root import Fingerprint
@@ -71,9 +71,8 @@ def _expected(replica: Replica, intent: Intent, name: str, found: Fingerprint, p
     kind = kind_of(found.mode)
     if kind is not Kind.FILE:
         return kind is Kind.SYMLINK
-    # An edit within a tick of the file system's clock leaves the mtime as it was.
-    fresh = expected.mtime_ns + SETTLE_NS > replica.clock()
-    return not (prove or fresh) or _version(replica.staging.fd, name) == intent.displaces
+    doubtful = prove or may_hide_an_edit(expected.mtime_ns, replica.clock())
+    return not doubtful or _version(replica.staging.fd, name) == intent.displaces
 
 
 def _version(fd: int, name: str) -> bytes:

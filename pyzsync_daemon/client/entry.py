@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Set
 from dataclasses import dataclass
 from enum import Enum
@@ -63,9 +64,11 @@ def refuses(settings: WorkbenchSettings, entry: Entry, published: Set[tuple[str,
     return f"{entry.change.path}: holds local content, and conflicts are refused"
 
 
-def explain(error: OSError, path: str) -> str:
-    """One sentence for a person: what the disk said, and of what."""
-    return f"{path}: {error.strerror or error}"
+def explain(error: OSError | sqlite3.Error, path: str) -> str:
+    """One sentence for a person: what the disk (or the index on it) said, and of what."""
+    if isinstance(error, OSError):
+        return f"{path}: {error.strerror or error}"
+    return f"{path}: the replica's index: {error}"
 
 
 def _published(entry: Entry, published: Set[tuple[str, bytes]]) -> bool:

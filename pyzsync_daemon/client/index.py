@@ -158,6 +158,19 @@ class ClientIndex:
             db.executemany(f"INSERT OR REPLACE INTO records VALUES ({_marks(10)})", rows)  # noqa: S608
             db.executemany("DELETE FROM intents WHERE name = ?", ended)
 
+    def refresh(self, seen: Iterable[tuple[Record, Fingerprint]]) -> None:
+        """New fingerprints for records whose content was found right, if they still stand."""
+        rows = [
+            (_pack(fingerprint), os.fsencode(record.change.path), _pack(record.fingerprint))
+            for record, fingerprint in seen
+        ]
+        if not rows:
+            return
+        with self._lock, transaction(self._db) as db:
+            db.executemany(
+                "UPDATE records SET fingerprint = ? WHERE path = ? AND fingerprint = ?", rows
+            )
+
     def intend(self, intents: Iterable[Intent]) -> None:
         """Write down what is about to happen; durable when this returns."""
         rows = [

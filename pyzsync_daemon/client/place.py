@@ -76,7 +76,7 @@ def remove(replica: Replica, item: Item) -> None:
     entry = item.entry
     with replica.root.parent(item.change.path) as (fd, name):
         if entry.local.is_a(Kind.DIRECTORY) and entry.local.ours:
-            _remove_directory(fd, name)
+            _remove_directory(replica, item.change.path, fd, name)
             return
         _check(item, fd, name)
         replica.step("link")
@@ -129,12 +129,19 @@ def _put_away(replica: Replica, item: Item, name: str) -> None:
         item.error = f"{explain(error, item.change.path)} (while keeping local content aside)"
 
 
-def _remove_directory(fd: int, name: str) -> None:
-    """What the hub never published may still be in it: then it stays."""
+def _remove_directory(replica: Replica, path: str, fd: int, name: str) -> None:
+    """What the hub never published may still be in it: then it stays.
+
+    If the hub's own entries are in it, their deletions are in another commit: ``OSError``, and the
+    directory's turn comes again.
+    """
     try:
         os.rmdir(name, dir_fd=fd)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        below = (record.change.path for record in replica.index.beneath(path))
+        if any(replica.root.lstat(each) is not None for each in below):
             raise
 
 

@@ -75,7 +75,7 @@ class Preparation:
                 return Judged(Outcome(change, State.REFUSED, error=refusal))
             if change.kind is Kind.ABSENT:
                 return self._absent(change, local, record)
-            if self._is_right(change, local, record):
+            if self._is_right(change, local):
                 return self._right(change, local, record)
             if change.kind is Kind.FILE:
                 return self._file(change, local)
@@ -85,7 +85,7 @@ class Preparation:
 
     # --- what is right already --------------------------------------------------------------------
 
-    def _is_right(self, change: Change, local: Local, record: Record | None) -> bool:
+    def _is_right(self, change: Change, local: Local) -> bool:
         """Whether the content is as announced (mode and times aside)."""
         if not local.is_a(change.kind):
             return False
@@ -101,9 +101,7 @@ class Preparation:
             found = local.fingerprint
             if record is None or record.fingerprint != found:
                 found = proven(found, self._replica.clock())
-            for name in self._replica.staging.take_remains(change.path):
-                self._replica.staging.remove(name)
-            return Judged(Outcome(change, State.SATISFIED), record=Record(change, found))
+            return self._satisfied(change, record=Record(change, found))
         return self._ready(Entry(change, Action.TOUCH, local))
 
     # --- what has to be made ----------------------------------------------------------------------
@@ -153,15 +151,21 @@ class Preparation:
 
     def _absent(self, change: Change, local: Local, record: Record | None) -> Judged:
         """A path that holds what was never published is left alone, unless mirror mode is on."""
-        satisfied = Judged(Outcome(change, State.SATISFIED), forget=record is not None)
         if local.fingerprint is None:
-            return satisfied
+            return self._satisfied(change, forget=record is not None)
         if not self._replica.settings.mirror and (
             record is None or kind_of(local.fingerprint.mode) is not record.change.kind
         ):
-            return satisfied
+            return self._satisfied(change, forget=record is not None)
         name = self._replica.staging.name(change.path)
         return self._ready(Entry(change, Action.REMOVE, local, name))
+
+    def _satisfied(
+        self, change: Change, record: Record | None = None, forget: bool = False
+    ) -> Judged:
+        for name in self._replica.staging.take_remains(change.path):
+            self._replica.staging.remove(name)
+        return Judged(Outcome(change, State.SATISFIED), record=record, forget=forget)
 
     def _ready(self, entry: Entry) -> Judged:
         """What earlier transfers of the path left is of no more use once this one is in place."""
@@ -178,14 +182,16 @@ class Preparation:
         A file at a path that has no record may be an old version of the hub's: that is asked first,
         and decided by the commit.
         """
-        if self._replica.settings.conflict != "refuse" or local.fingerprint is None or local.ours:
+        if self._replica.settings.conflict != "refuse" or local.fingerprint is None:
             return ""
-        if change.kind is not Kind.ABSENT and self._is_right(change, local, record):
+        if change.kind is not Kind.ABSENT and self._is_right(change, local):
             return ""
         if local.is_a(Kind.DIRECTORY):
             if change.kind is Kind.ABSENT or all_ours(self._replica, change.path):
                 return ""
             return f"{change.path}: holds local files, and conflicts are refused"
+        if local.ours:
+            return ""
         if record is None and (local.version or change.kind is Kind.ABSENT):
             return ""
         return f"{change.path}: was changed locally, and conflicts are refused"

@@ -32,16 +32,30 @@ Step = Callable[[str], None]
 
 
 class ReplicaBusy(DaemonError):
-    """Another client works on ``root``."""
+    """Another client works in ``directory`` (a root, or a state directory)."""
 
-    hint = "stop the other client, or give this one a directory of its own"
+    hint = "stop the other client, or give this one directories of its own"
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.root = root
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.directory = directory
 
     def __str__(self) -> str:
-        return f"another client is at work in {self.root}"
+        return f"another client is at work in {self.directory}"
+
+
+class StateInRoot(DaemonError):
+    """``state`` lies in the tree that is replicated into ``root``."""
+
+    hint = "choose a state directory outside of the replica, or leave it in its .pyzsync"
+
+    def __init__(self, root: Path, state: Path) -> None:
+        super().__init__(root, state)
+        self.root = root
+        self.state = state
+
+    def __str__(self) -> str:
+        return f"the state directory {self.state} lies in the replica {self.root}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +106,19 @@ class Replica:
     ) -> Replica:
         """Open (and first make) the replica in ``root``.
 
-        Raises ``ReplicaBusy``, ``ForeignDatabase``, ``OSError``, ``sqlite3.Error``.
+        Raises ``ReplicaBusy``, ``StateInRoot``, ``ForeignDatabase``, ``OSError`` or
+        ``sqlite3.Error``.
         """
         settings = settings or WorkbenchSettings()
         root.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             ground = stack.enter_context(Root(root))
             ground.make_directory(HOME)
-            stack.callback(os.close, _lock(ground))
+            stack.callback(os.close, _lock(ground, f"{HOME}/lock", root))
+            home = _home(root, state)
+            with Root(home) as elsewhere:  # two roots must not share a state
+                stack.callback(os.close, _lock(elsewhere, "lock.state", home))
             staging = stack.enter_context(closing(Staging(ground)))
-            home = state or root / HOME
-            home.mkdir(parents=True, exist_ok=True)
             index = stack.enter_context(closing(ClientIndex(home / "index.sqlite")))
             conflicts = Conflicts(ground, clock)
             attic = Attic(ground, conflicts, settings.attic_bytes, settings.attic_count)
@@ -116,12 +132,22 @@ class Replica:
         self.opened.close()
 
 
-def _lock(root: Root) -> int:
-    """Take the root for this process; the kernel gives it back however the process ends."""
-    fd = root.open(f"{HOME}/lock", os.O_RDWR | os.O_CREAT, 0o600)
+def _home(root: Path, state: Path | None) -> Path:
+    """Where the index and the trees are: not in the tree, where the hub publishes."""
+    private = root.resolve() / HOME
+    home = private if state is None else state.resolve()
+    if home.is_relative_to(root.resolve()) and not home.is_relative_to(private):
+        raise StateInRoot(root, home)
+    home.mkdir(parents=True, exist_ok=True)
+    return home
+
+
+def _lock(folder: Root, name: str, busy: Path) -> int:
+    """Take a directory for this process; the kernel gives it back however the process ends."""
+    fd = folder.open(name, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
-        raise ReplicaBusy(root.path) from None
+        raise ReplicaBusy(busy) from None
     return fd

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from enum import Enum
 
 from pyzsync_daemon.client.board import BIG
 from pyzsync_daemon.client.effects import (
@@ -23,69 +24,126 @@ from pyzsync_daemon.client.effects import (
     Prune,
     Put,
     Result,
+    Save,
     State,
 )
 
 Work = Callable[[Effect], Result]
-
-HEAVY_THREADS: Final = 2  # one to read a big file, one to write another
-LIGHT_THREADS: Final = 2
+Done = Callable[[list[tuple[Effect, Result]]], None]
 
 
 class Runner:
-    """Effects of big files run in threads of their own, so that small ones pass them."""
+    """Three lanes of threads: big files, small files, and what waits for the disk to sync.
 
-    def __init__(self, work: Work, done: Callable[[Effect, Result], None]) -> None:
+    So small files pass big ones, and are prepared while others are committed. Results come back in
+    bulk: ten thousand small files do not wake the event loop thirty thousand times.
+    """
+
+    def __init__(self, work: Work, done: Done) -> None:
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._work = work
         self._done = done
-        self._heavy = ThreadPoolExecutor(HEAVY_THREADS, "big-files")
-        self._light = ThreadPoolExecutor(LIGHT_THREADS, "small-files")
-        self._closing = False
-        self._running: set[asyncio.Task[None]] = set()
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._results: list[tuple[Effect, Result]] = []
+        self._lanes = {
+            # One reads a big file while another writes one.
+            Lane.BIG: _Threads("big-files", 2, self._run),
+            # A second thread would only wait for the interpreter lock of the first.
+            Lane.SMALL: _Threads("small-files", 1, self._run),
+            Lane.DISK: _Threads("disk", 1, self._run),
+        }
 
     def start(self, effect: Effect) -> None:
         """Run an effect; ``done`` is called in the event loop when it has ended."""
-        if self._closing:
-            return  # what it was for is announced, or found by the audit, at the next start
-        task = asyncio.create_task(self._run(effect))
-        self._running.add(task)
-        task.add_done_callback(self._ended)
+        self._lanes[lane_of(effect)].put(effect)
 
     async def close(self) -> None:
-        """Wait for what runs (each effect is bounded by a window or a batch), then stop."""
-        self._closing = True
-        await asyncio.gather(*self._running, return_exceptions=True)
-        for executor in (self._heavy, self._light):
-            executor.shutdown()
+        """Wait for what runs (each effect is bounded by a window or a batch); drop what waits.
 
-    async def _run(self, effect: Effect) -> None:
-        executor = self._heavy if is_heavy(effect) else self._light
-        loop = asyncio.get_running_loop()
+        What is dropped is announced again, or found by the audit, at the next start.
+        """
+        self._closing.set()
+        await asyncio.gather(*(asyncio.to_thread(lane.close) for lane in self._lanes.values()))
+
+    def _run(self, effect: Effect) -> None:
+        """In a lane's thread: do the work and hand the result over."""
+        if self._closing.is_set():
+            return
         try:
-            result = await loop.run_in_executor(executor, self._work, effect)
+            result = self._work(effect)
         except OSError as error:
             result = _refusal(effect, error)
-        self._done(effect, result)
+        except BaseException as error:
+            self._loop.call_soon_threadsafe(self._fail, error)
+            return
+        with self._lock:
+            self._results.append((effect, result))
+            first = len(self._results) == 1
+        if first:
+            self._loop.call_soon_threadsafe(self._deliver)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not self.failed.done():
-            self.failed.set_exception(error)  # a defect: the daemon ends with it, loudly
+    def _deliver(self) -> None:
+        with self._lock:
+            results, self._results = self._results, []
+        self._done(results)
+
+    def _fail(self, error: BaseException) -> None:
+        """A defect: the daemon ends with it, loudly."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
 
 
-def is_heavy(effect: Effect) -> bool:
-    """Whether an effect may read or write more than a small file's bytes."""
+class _Threads:
+    """Threads that take effects from one queue, in order."""
+
+    def __init__(self, name: str, count: int, run: Callable[[Effect], None]) -> None:
+        self._queue: queue.SimpleQueue[Effect | None] = queue.SimpleQueue()
+        self._run = run
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"{name}-{number}") for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, effect: Effect) -> None:
+        self._queue.put(effect)
+
+    def close(self) -> None:
+        """End the threads after what is queued."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self) -> None:
+        while (effect := self._queue.get()) is not None:
+            self._run(effect)
+
+
+class Lane(Enum):
+    """Where an effect runs."""
+
+    BIG = "big"
+    SMALL = "small"
+    DISK = "disk"
+
+
+def lane_of(effect: Effect) -> Lane:
+    """The lane of an effect: by the most bytes that it may read or write."""
     match effect:
         case Prepare():
-            return any(change.size > BIG for change in effect.changes)
+            big = any(change.size > BIG for change in effect.changes)
         case Match() | Put() | Finish():
-            return effect.change.size > BIG
+            big = effect.change.size > BIG
         case Audit():
-            return True
-        case _:
-            return False
+            big = True
+        case Abandon():
+            big = False
+        case Commit() | Save() | Prune():
+            return Lane.DISK
+    return Lane.BIG if big else Lane.SMALL
 
 
 def _refusal(effect: Effect, error: OSError) -> Result:

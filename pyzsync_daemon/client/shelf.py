@@ -78,10 +78,14 @@ class Shelf:
             self._entries[change.path] = replace(entry, fetched=pull.fetched, reused=reused)
 
     def committed(self, item: Item) -> None:
-        """What a commit made of an entry: done, or (a file, still staged) to be tried again."""
+        """What a commit made of an entry: done, or (a file whose path moved on) to be tried again.
+
+        After an error a staged file is not used as it is: what could not be synced once may seem
+        to be synced the next time.
+        """
         entry, path = item.entry, item.change.path
-        keep = entry.action is Action.PLACE and entry.change.kind is Kind.FILE
-        if not item.sound and not item.unsettled and keep:
+        file = entry.action is Action.PLACE and entry.change.kind is Kind.FILE
+        if item.overtaken and not item.unsettled and file:
             return
         with self._lock:
             del self._entries[path]

@@ -7,6 +7,7 @@ interrupted transfer left may hold anything: only staged bytes are verified, aft
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -93,12 +94,17 @@ class OldBytes:
     def _descriptor(self, file: OldFile) -> int | None:
         flags = os.O_RDONLY | os.O_NONBLOCK
         try:
-            if not file.staged:
-                return self.replica.root.open(file.name, flags)
-            flags |= os.O_NOFOLLOW | os.O_CLOEXEC
-            return os.open(file.name, flags, dir_fd=self.replica.staging.fd)
-        except OSError:  # gone, or no longer a file: then there are no old bytes
+            if file.staged:
+                flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+                fd = os.open(file.name, flags, dir_fd=self.replica.staging.fd)
+            else:
+                fd = self.replica.root.open(file.name, flags)
+        except OSError:  # gone, or closed to us: then there are no old bytes
             return None
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+        return None
 
 
 def stage_copy(replica: Replica, change: Change) -> str | None:

@@ -7,15 +7,17 @@ no effect can answer for (a broken index) is raised.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from protocol.messages import Change, Kind, Position
 from pyzsync import MissingBlocks, VersionMismatch
 from pyzsync_daemon.client import census
 from pyzsync_daemon.client.commit import commit
+from pyzsync_daemon.client.deletions import Deletions
 from pyzsync_daemon.client.effects import (
     Abandon,
     Applied,
@@ -40,7 +42,6 @@ from pyzsync_daemon.client.effects import (
     State,
 )
 from pyzsync_daemon.client.entry import explain, may_go, refuses
-from pyzsync_daemon.client.index import Record
 from pyzsync_daemon.client.place import Item
 from pyzsync_daemon.client.prepare import Judged, Preparation
 from pyzsync_daemon.client.pull import Pull
@@ -48,7 +49,6 @@ from pyzsync_daemon.client.recover import recover
 from pyzsync_daemon.client.replica import Replica, Step, WorkbenchSettings
 from pyzsync_daemon.client.shelf import Shelf
 from pyzsync_daemon.compression import CodedDataError
-from pyzsync_daemon.guard import DeletionGuard, Halt
 
 
 class Workbench:
@@ -56,7 +56,7 @@ class Workbench:
 
     ``state``: where the index and the trees are kept (default: in the root's ``.pyzsync``).
     ``clock``: nanoseconds since the epoch. ``step`` is called after each named step of a commit.
-    Raises ``ReplicaBusy``, ``ForeignDatabase``, ``OSError``, ``sqlite3.Error``.
+    Raises ``ReplicaBusy``, ``StateInRoot``, ``ForeignDatabase``, ``OSError``, ``sqlite3.Error``.
     """
 
     def __init__(
@@ -75,8 +75,7 @@ class Workbench:
             raise
         self._settings = self._replica.settings
         self._shelf = Shelf(self._replica.staging)
-        self._guard = self._new_guard()
-        self._preparing = threading.Lock()
+        self._deletions = Deletions(self._replica, self._shelf)
         self._committing = threading.Lock()
 
     def close(self) -> None:
@@ -121,7 +120,7 @@ class Workbench:
         """Compare changes with the disk; stage or record what needs no bytes from the hub."""
         paths = [change.path for change in effect.changes]
         records = self._replica.index.lookup(paths)
-        halt = self._too_many_deletions(effect.changes, records)
+        halt = self._deletions.batch(effect.changes, records)
         staged = {path: entry for path in paths if (entry := self._shelf.entry(path)) is not None}
         preparation = Preparation(self._replica, records, staged, self._shelf.reserved())
         judged: list[Judged] = []
@@ -132,10 +131,13 @@ class Workbench:
             else:
                 judged.append(preparation.judge(change))
             self._shelf.put(change.path, judged[-1].entry, judged[-1].pull)
-        self._replica.index.record(
-            [each.record for each in judged if each.record is not None],
-            [each.outcome.change.path for each in judged if each.forget],
-        )
+        try:
+            self._replica.index.record(
+                [each.record for each in judged if each.record is not None],
+                [each.outcome.change.path for each in judged if each.forget],
+            )
+        except sqlite3.OperationalError as error:
+            judged = [_unrecorded(each, error) for each in judged]
         return Prepared(tuple(each.outcome for each in judged))
 
     def match(self, effect: Match) -> Planned:
@@ -211,10 +213,8 @@ class Workbench:
     def prune(self, effect: Prune) -> Pruned:
         """The deletions that a complete snapshot implies."""
         gone = census.left_out(self._replica, effect.paths)
-        entries = self._replica.index.count()
-        appeared = len(effect.paths) - (entries - len(gone))
-        halt = self._new_guard().check(self._now(), entries, len(gone), max(appeared, 0))
-        if halt is not None and not self._settings.allow_mass_delete:
+        halt = self._deletions.snapshot(len(effect.paths), len(gone))
+        if halt is not None:
             return Pruned((), str(halt))
         if self._settings.mirror:
             gone += census.foreign(self._replica, effect.paths)
@@ -250,36 +250,17 @@ class Workbench:
         if large and old.version and not self._replica.index.holders(old.version, 1):
             self._replica.trees.drop(old.version)
 
-    def _too_many_deletions(
-        self, changes: tuple[Change, ...], records: Mapping[str, Record]
-    ) -> Halt | None:
-        if self._settings.allow_mass_delete:
-            return None
-        absent = [change.path for change in changes if change.kind is Kind.ABSENT]
-        gone = sum(path in records for path in absent)
-        if not gone:
-            return None
-        created = (
-            len(changes)
-            - len(absent)
-            - sum(change.path in records for change in changes if change.kind is not Kind.ABSENT)
-        )
-        with self._preparing:
-            appeared = created + self._shelf.appearing()
-            return self._guard.check(self._now(), self._replica.index.count(), gone, appeared)
-
-    def _new_guard(self) -> DeletionGuard:
-        settings = self._settings
-        return DeletionGuard(
-            settings.deletion_share, settings.deletion_floor, settings.deletion_window
-        )
-
-    def _now(self) -> float:
-        return self._replica.clock() / 1e9
-
 
 def _applied(item: Item) -> Applied:
     return Applied(item.change, item.entry.fetched, item.entry.reused, item.conflict)
+
+
+def _unrecorded(judged: Judged, error: sqlite3.Error) -> Judged:
+    """What counts as satisfied has to be recorded; the rest can go on."""
+    change = judged.outcome.change
+    if judged.outcome.state is not State.SATISFIED:
+        return judged
+    return Judged(Outcome(change, State.FAILED, error=explain(error, change.path)))
 
 
 def _not_open(change: Change) -> Planned:

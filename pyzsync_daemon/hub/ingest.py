@@ -102,7 +102,8 @@ class Ingest:
         self._believe = settings.allow_mass_delete
         self._step = step
         self._groups = Groups()
-        self._collected: int | None = None
+        self._accepted = False
+        self._collected = -1
 
     @property
     def busy(self) -> bool:
@@ -119,7 +120,7 @@ class Ingest:
         """
         reopened = self._reopen()
         position = self._index.position().seq
-        if self._collected is None:
+        if not self._accepted:
             trees = frozenset(self._store.versions())
             found = scan(self._root, self._ignore, self._index, has_tree=trees.__contains__)
         else:
@@ -166,7 +167,9 @@ class Ingest:
     def accept(self, found: Scan, since: float) -> Taken:
         """Queue what ``survey`` found. ``Halted`` if the root or the guard says no."""
         self._require_root()
-        return self._take(found, since, whole=True)
+        taken = self._take(found, since, whole=True)
+        self._accepted = True
+        return taken
 
     def work(self) -> Step:
         """Read and commit the next chunk."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -159,15 +159,15 @@ class Publisher:
 
     # --- what was noticed ------------------------------------------------------------------------
 
-    def _noticed(self, paths: set[str] | None) -> None:
+    def _noticed(self, paths: set[str] | None, gone: set[str]) -> None:
         """Called in the watcher's thread."""
-        self._loop.call_soon_threadsafe(self._dirty, paths)
+        self._loop.call_soon_threadsafe(self._dirty, paths, gone)
 
-    def _dirty(self, paths: set[str] | None) -> None:
+    def _dirty(self, paths: set[str] | None, gone: Collection[str] = ()) -> None:
         if paths is None:
             self._survey_at = min(self._survey_at, self._loop.time())
         else:
-            self._settle.add(paths, self._loop.time())
+            self._settle.add(paths, self._loop.time(), gone)
         self._wake.set()
 
     # --- scans of the whole tree -----------------------------------------------------------------

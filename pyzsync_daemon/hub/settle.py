@@ -8,7 +8,7 @@ disk; one that cannot be read between two writes is tried at the same intervals.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 PATIENCE = 5
@@ -36,11 +36,15 @@ class Settle:
         self._rests: dict[str, _Rest] = {}
         self._sweep_at = 0.0
 
-    def add(self, paths: Iterable[str], now: float) -> None:
-        """Paths changed."""
+    def add(self, paths: Iterable[str], now: float, gone: Collection[str] = ()) -> None:
+        """Paths changed. Those that are ``gone`` do not rest: there is nothing to read, and the old
+        name of a renamed file is to be told with the new one."""
         for path in paths:
             self._noticed.setdefault(path, now)
-            self._schedule(path, now)
+            if path in gone:
+                self._due[path] = now
+            else:
+                self._schedule(path, now)
 
     def later(self, paths: Iterable[str], now: float, delay: float) -> None:
         """Look at paths again though nothing is known to have changed."""

@@ -1,9 +1,12 @@
 """Watching a tree with watchfiles: which paths may have changed.
 
-Three traps of it are met here. Its default filter drops ``.git``, ``*.swp`` and more: none is used.
-One name that is not UTF-8 ends its iterator, as does an error of the system: the watch is armed
-again, and the whole tree reported as dirty, as events were lost. And nobody is told when the watch
-is armed: it asks its stop event only from then on, so the stop event tells.
+Its traps are met here. Its default filter drops ``.git``, ``*.swp`` and more: none is used. A name
+that is not UTF-8 ends its iterator, as does an error of the system: the watch is armed again, and
+the whole tree reported as dirty, as events were lost. Nobody is told when the watch is armed: it
+asks its stop event only from then on, so the stop event tells. It stops arming at a directory that
+it may not read, and fails, or with ``ignore_permission_denied`` leaves the rest of the tree
+unwatched in silence: that is done only after the failure was logged. It follows symlinks: events
+from behind them are dropped by the scan, but each directory there costs a watch.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import structlog
-from watchfiles import watch
+from watchfiles import Change, watch
+from watchfiles.main import FileChange
 
 STEP_MS = 5
 """How often watchfiles looks for events: half of what an edit waits for on average."""
@@ -32,7 +36,8 @@ _log = structlog.get_logger(__name__)
 
 
 class Watcher:
-    """Calls ``dirty`` with relative paths below ``root``, or None: anything may have changed.
+    """Calls ``dirty`` with relative paths below ``root``, and which of them may be gone; or with
+    None: anything may have changed.
 
     The first None comes when the watch is armed, or when arming it has failed once. ``dirty`` is
     called in the watcher's thread; paths that ``hides`` says are hidden never get there. A burst of
@@ -43,7 +48,7 @@ class Watcher:
         self,
         root: Path,
         hides: Callable[[str], bool],
-        dirty: Callable[[set[str] | None], None],
+        dirty: Callable[[set[str] | None, set[str]], None],
         burst_s: float = 0.02,
     ) -> None:
         self._root = os.path.abspath(root)  # noqa: PTH100 - events repeat it, symlinks unresolved
@@ -53,6 +58,7 @@ class Watcher:
         self._stopping = threading.Event()
         self._rearm = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._partly = False  # some directory may not be read
         self.armed = False
 
     def start(self) -> None:
@@ -72,7 +78,7 @@ class Watcher:
         """Whether the present watch is to end. Asked by watchfiles, all the time, once armed."""
         if not self.armed:
             self.armed = True
-            self._dirty(None)
+            self._dirty(None, set())
         return self._stopping.is_set() or self._rearm.is_set()
 
     def _run(self) -> None:
@@ -82,10 +88,13 @@ class Watcher:
             self._rearm.clear()
             try:
                 self._watch()
+            except PermissionError as error:
+                _log.warning("part of the tree is found by rescans only", error=str(error))
+                self._partly = True
             except Exception as error:  # whatever it was, events were lost
                 _log.warning("watch ended", root=self._root, error=str(error))
             if first and not self.armed:
-                self._dirty(None)
+                self._dirty(None, set())
             first, self.armed = False, False
             lived = time.monotonic() - began
             pause = 0.0 if lived > 4 * pause + 1 else min(2 * pause + 0.05, LONGEST_PAUSE_S)
@@ -93,6 +102,7 @@ class Watcher:
                 self._stopping.wait(pause)
 
     def _watch(self) -> None:
+        os.stat(self._root)  # noqa: PTH116 - with _partly, a missing root would not be told
         # No timeout: watchfiles forgets the events that come while it reports one.
         for events in watch(
             self._root,
@@ -102,15 +112,20 @@ class Watcher:
             rust_timeout=0,
             stop_event=self,
             raise_interrupt=False,
-            ignore_permission_denied=True,
+            ignore_permission_denied=self._partly,
         ):
-            self._report({path for _, path in events})
+            self._report(events)
 
-    def _report(self, events: set[str]) -> None:
+    def _report(self, events: set[FileChange]) -> None:
         below = os.path.join(self._root, "")  # noqa: PTH118 - a Path has no slash at its end
-        paths = {path.removeprefix(below) for path in events if path.startswith(below)}
-        visible = {path for path in paths if not self._hides(path)}
+        visible, gone = set(), set()
+        for change, full in events:
+            path = full.removeprefix(below)
+            if path != full and not self._hides(path):
+                visible.add(path)
+                if change is Change.deleted:
+                    gone.add(path)
         if visible:
-            self._dirty(visible)
-        if len(events) >= FLOOD or self._root in events:
-            self._dirty(None)
+            self._dirty(visible, gone)
+        if len(events) >= FLOOD or any(full == self._root for _, full in events):
+            self._dirty(None, set())

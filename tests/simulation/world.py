@@ -40,7 +40,8 @@ Move = Callable[[], None]
 Transit = Callable[[tuple[Message, ...]], tuple[Message, ...]]
 ANSWERS = 64 * 1024
 IDENTITY = "the simulated hub"
-SETTINGS = WorkbenchSettings(deletion_share=1.0)
+# Of a tree of five files all may go: the guard against that has tests of its own.
+SETTINGS = WorkbenchSettings(allow_mass_delete=True)
 PATIENCE = 60  # times that the clock may move on before everyone has to be level
 AHEAD_NS = 3_600_000_000_000  # the clients' clock: so late that every time on disk is settled
 

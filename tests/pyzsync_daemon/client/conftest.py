@@ -76,22 +76,19 @@ class MemoryHub:
         return Hashlist(query, width, weak, strong)
 
     def put(self, change, query, gone=b""):
-        data = b""
-        absent = set()
-        for start, stop in runs.decode(gone):
-            absent |= set(range(start, stop))
-        for start, stop in runs.decode(query.leaves):
-            for leaf in range(start, stop):
-                if leaf in absent:
-                    continue
-                offset = query.window * WINDOW + leaf * LEAF
-                piece = self.bytes[query.version][offset : offset + LEAF]
-                if (query.window, leaf) in self.corrupt:
-                    self.corrupt.discard((query.window, leaf))
-                    piece = bytes(len(piece) * [0xEE])
-                data += piece
-                self.leaves_sent += 1
+        absent = {leaf for run in runs.decode(gone) for leaf in range(*run)}
+        asked = [leaf for run in runs.decode(query.leaves) for leaf in range(*run)]
+        data = b"".join(self._leaf(query, leaf) for leaf in asked if leaf not in absent)
+        self.leaves_sent += len(asked) - len(absent)
         return Put(change, query, Coding.RAW, len(data), gone, (data,))
+
+    def _leaf(self, query, leaf):
+        offset = query.window * WINDOW + leaf * LEAF
+        piece = self.bytes[query.version][offset : offset + LEAF]
+        if (query.window, leaf) in self.corrupt:
+            self.corrupt.discard((query.window, leaf))
+            return bytes(len(piece) * [0xEE])
+        return piece
 
 
 @dataclass

@@ -160,6 +160,24 @@ def test_a_local_edit_survives_a_crash_at_every_step_exactly_once(
         number += 1
 
 
+@pytest.mark.parametrize("old", [b"old", None])
+def test_a_newer_version_after_a_crash_finds_no_local_edit(
+    client, hub, killed, tmp_path, renameat2, old
+):
+    number, died = 0, True
+    while died:
+        fresh(client, tmp_path, number)
+        client.apply(*([hub.file("f", old)] if old else []))
+        died = commit_and_die(client, client.stage(hub.file("f", b"new")), number, killed)
+        client.reopen()
+        outcome = client.prepare(hub.file("f", b"newer"))["f"]
+        assert outcome.local == b""
+        client.apply(outcome.change)
+        assert client.tree() == {"f": b"newer"}
+        assert client.conflicts() == []
+        number += 1
+
+
 def test_an_edit_after_the_crash_is_a_local_edit(client, hub, killed):
     client.apply(hub.file("f", b"old"))
     change = hub.file("f", b"new")

@@ -1,0 +1,480 @@
+import pytest
+
+from protocol.errors import BadMessage, Code
+from protocol.messages import Failed, Published, PublishedQuery
+from pyzsync_daemon.client.board import BIG, RETRY
+from pyzsync_daemon.client.effects import (
+    Abandon,
+    Commit,
+    Committed,
+    Finish,
+    Match,
+    Plan,
+    Planned,
+    Prepare,
+    Put,
+    State,
+)
+from pyzsync_daemon.client.pipeline import BATCH, MAX_ACTIVE, Pipeline
+from pyzsync_daemon.client.transfer import FIRST_PAUSE, MAX_BAD_SETS, MAX_REFUSALS
+from tests.pyzsync_daemon.client.values import (
+    LEAF,
+    absent,
+    block_query,
+    blocks,
+    committed,
+    directory,
+    file,
+    hash_query,
+    hashlist,
+    outcome,
+    position,
+    pull,
+    ready,
+    version,
+)
+
+
+class Player:
+    """A pipeline, and what it has said and wanted."""
+
+    def __init__(self):
+        self.pipeline = Pipeline(2**24)
+        self.board = self.pipeline.board
+        self.now = 0.0
+        self.pipeline.connected(256)
+        self.gets, self.queries = [], []
+
+    def announce(self, *changes):
+        for change in changes:
+            self.board.enter(change)
+        return self.take()
+
+    def take(self):
+        gets, effects = self.pipeline.take(self.now)
+        self.gets += gets
+        self.queries += [query for get in gets for query in get.queries]
+        return effects
+
+    def complete(self, effect, result):
+        self.pipeline.complete(effect, result, self.now)
+        return self.take()
+
+    def answer(self, message):
+        self.pipeline.answer(message, self.now)
+        return self.take()
+
+    def only(self, effects, kind):
+        (effect,) = effects
+        assert type(effect) is kind, effect
+        return effect
+
+    def fetching(self, change, *queries, **fields):
+        """A path whose transfer has asked for block sets."""
+        queries = queries or (block_query(change.version[0]),)
+        prepare = self.only(self.announce(change), Prepare)
+        assert self.complete(prepare, pull(prepare, *queries, **fields)) == []
+
+
+@pytest.fixture
+def player():
+    return Player()
+
+
+# --- the way of a change, and what it costs ---
+
+
+def test_one_changed_leaf_asks_for_one_block_set_with_one_leaf(player):
+    change = file("a", size=1000 * LEAF)
+    prepare = player.only(player.announce(change), Prepare)
+    player.complete(prepare, pull(prepare, hashes=[hash_query(level=2, nodes=63)]))
+    match = player.only(player.answer(hashlist(hash_query(level=2, nodes=63))), Match)
+    player.complete(match, Planned(change, Plan(blocks=(block_query(),))))
+    put = player.only(player.answer(blocks(block_query())), Put)
+    finish = player.only(player.complete(put, Planned(change)), Finish)
+    commit = player.only(player.complete(finish, Planned(change)), Commit)
+    assert player.complete(commit, committed(commit)) == []
+    assert player.queries == [hash_query(level=2, nodes=63), block_query()]
+    assert player.board.idle
+    assert len(player.board.stages) == 0
+
+
+def test_a_pushed_hashlist_saves_the_question(player):
+    change = file("a")
+    player.answer(hashlist(hash_query()))
+    prepare = player.only(player.announce(change), Prepare)
+    match = player.only(player.complete(prepare, pull(prepare, hashes=[hash_query()])), Match)
+    assert match.hashlists == (hashlist(hash_query()),)
+    assert player.gets == []
+
+
+def test_what_was_not_pushed_is_asked(player):
+    one, two = hash_query(window=0), hash_query(window=1)
+    player.answer(hashlist(one))
+    prepare = player.only(player.announce(file("a")), Prepare)
+    assert player.complete(prepare, pull(prepare, hashes=[one, two])) == []
+    assert player.queries == [two]
+    player.only(player.answer(hashlist(two)), Match)
+
+
+def test_an_answer_that_crosses_a_push_is_no_harm(player):
+    player.fetching(file("a"), hashes=[hash_query()])
+    match = player.only(player.answer(hashlist(hash_query())), Match)
+    assert player.answer(hashlist(hash_query())) == []
+    player.only(player.complete(match, Planned(file("a"))), Finish)
+
+
+def test_small_files_share_prepares_gets_and_commits(player):
+    changes = [file(str(n), n + 1, n % 200, follows=n.to_bytes(32, "big")) for n in range(200)]
+    prepare = player.only(player.announce(*changes), Prepare)
+    assert prepare.changes == tuple(changes)
+    results = [pull(Prepare((each,)), block_query(each.version[0])) for each in changes]
+    player.complete(prepare, type(results[0])(tuple(r.outcomes[0] for r in results)))
+    assert [len(get.queries) for get in player.gets] == [200]
+
+
+def test_what_becomes_ready_during_a_commit_shares_the_next(player):
+    first = player.only(player.announce(directory("a")), Prepare)
+    commit = player.only(player.complete(first, ready(first)), Commit)
+    prepare = player.only(player.announce(directory("b")), Prepare)
+    assert player.complete(prepare, ready(prepare)) == []
+    prepare = player.only(player.announce(directory("c")), Prepare)
+    assert player.complete(prepare, ready(prepare)) == []
+    following = player.only(player.complete(commit, committed(commit)), Commit)
+    assert [change.path for change in following.changes] == ["b", "c"]
+
+
+def test_what_is_satisfied_needs_nothing_else(player):
+    prepare = player.only(player.announce(file("a")), Prepare)
+    assert player.complete(prepare, outcome(prepare, State.SATISFIED)) == []
+    assert player.board.idle
+
+
+def test_a_match_that_finds_all_is_verified_at_once(player):
+    change = file("a")
+    player.fetching(change, hashes=[hash_query()])
+    match = player.only(player.answer(hashlist(hash_query())), Match)
+    player.only(player.complete(match, Planned(change)), Finish)
+
+
+def test_a_second_try_is_followed(player):
+    change = file("a")
+    player.fetching(change)
+    put = player.only(player.answer(blocks(block_query())), Put)
+    finish = player.only(player.complete(put, Planned(change)), Finish)
+    wider = Plan(hashes=(hash_query(nodes=4),))
+    assert player.complete(finish, Planned(change, wider)) == []
+    player.only(player.answer(hashlist(hash_query(nodes=4))), Match)
+
+
+# --- bounds ---
+
+
+def test_prepares_are_bounded_and_one_runs_at_a_time(player):
+    effects = player.announce(*(directory(str(n), n + 1) for n in range(BATCH + 1)))
+    prepare = player.only(effects, Prepare)
+    assert len(prepare.changes) == BATCH
+    left = player.only(player.complete(prepare, outcome(prepare, State.SATISFIED)), Prepare)
+    assert len(left.changes) == 1
+
+
+def test_a_big_file_is_prepared_beside_the_small_ones(player):
+    big = [file(f"big{n}", n + 1, n, size=BIG + 1) for n in range(2)]
+    one, small = player.announce(*big, directory("a", 3), directory("b", 4))
+    assert one.changes == (big[0],)
+    assert [change.path for change in small.changes] == ["a", "b"]
+    assert player.announce(directory("c", 5)) == []
+    other = player.only(player.complete(one, outcome(one, State.SATISFIED)), Prepare)
+    assert other.changes == (big[1],)
+
+
+def test_active_paths_are_bounded(player):
+    changes = [file(str(n), n + 1, size=LEAF) for n in range(MAX_ACTIVE + BATCH)]
+    changes = [
+        type(each)(each.seq, each.path, each.kind, size=LEAF, version=each.seq.to_bytes(32, "big"))
+        for each in changes
+    ]
+    effects = player.announce(*changes, file("big", 9999, size=BIG + 1))
+    active = 0
+    while effects:
+        upcoming = []
+        for prepare in effects:
+            active += len(prepare.changes)
+            assert active <= MAX_ACTIVE
+            results = [pull(Prepare((each,)), block_query(7)) for each in prepare.changes]
+            result = type(results[0])(tuple(r.outcomes[0] for r in results))
+            upcoming += player.complete(prepare, result)
+        effects = upcoming
+    assert active == MAX_ACTIVE
+
+
+def test_a_path_that_is_announced_again_keeps_its_place(player):
+    first = player.only(player.announce(directory("x")), Prepare)
+    player.announce(*(directory(str(n), n + 2) for n in range(BATCH)), directory("z", 999))
+    player.announce(directory("0", 1000))
+    prepare = player.only(player.complete(first, outcome(first, State.SATISFIED)), Prepare)
+    assert prepare.changes[0] == directory("0", 1000)
+
+
+# --- overtaking ---
+
+
+def test_the_newest_change_wins_while_it_waits(player):
+    player.announce(directory("x"))
+    player.announce(file("a", 2, 1))
+    player.announce(absent("a", 3))
+    prepare = Prepare((directory("x"),))
+    following = player.only(player.complete(prepare, outcome(prepare, State.SATISFIED)), Prepare)
+    assert following.changes == (absent("a", 3),)
+
+
+def test_the_newest_change_abandons_what_is_fetched(player):
+    player.fetching(file("a", 1, 1))
+    abandon = player.only(player.announce(file("a", 2, 2)), Abandon)
+    assert abandon.change == file("a", 1, 1)
+    assert player.announce(file("a", 3, 3)) == []
+    prepare = player.only(player.complete(abandon, Planned(abandon.change)), Prepare)
+    assert prepare.changes == (file("a", 3, 3),)
+
+
+def test_what_is_under_way_is_waited_for(player):
+    player.fetching(file("a", 1, 1))
+    put = player.only(player.answer(blocks(block_query(1))), Put)
+    assert player.announce(file("a", 2, 2)) == []
+    player.only(player.complete(put, Planned(put.change)), Abandon)
+
+
+def test_new_metadata_does_not_disturb_a_transfer(player):
+    newer = file("a", 2, 1, mode=0o600)
+    player.fetching(file("a", 1, 1))
+    assert player.announce(newer) == []
+    put = player.only(player.answer(blocks(block_query(1))), Put)
+    finish = player.only(player.complete(put, Planned(put.change)), Finish)
+    commit = player.only(player.complete(finish, Planned(newer)), Commit)
+    assert commit.changes == (newer,)
+
+
+def test_new_metadata_while_it_is_compared_saves_what_was_staged(player):
+    newer = file("a", 2, 1, mode=0o600)
+    prepare = player.only(player.announce(file("a", 1, 1)), Prepare)
+    assert player.announce(newer) == []
+    commit = player.only(player.complete(prepare, ready(prepare)), Commit)
+    assert commit.changes == (newer,)
+
+
+def test_a_return_to_what_is_fetched_goes_on_with_it(player):
+    player.fetching(file("a", 1, 1))
+    put = player.only(player.answer(blocks(block_query(1))), Put)
+    player.announce(file("a", 2, 2))
+    player.announce(file("a", 3, 1))
+    finish = player.only(player.complete(put, Planned(put.change)), Finish)
+    assert finish.change == file("a", 3, 1)
+
+
+def test_a_newer_change_waits_for_the_commit(player):
+    prepare = player.only(player.announce(file("a", 1, 1)), Prepare)
+    commit = player.only(player.complete(prepare, ready(prepare)), Commit)
+    assert player.announce(file("a", 2, 2)) == []
+    following = player.only(player.complete(commit, committed(commit)), Prepare)
+    assert following.changes == (file("a", 2, 2),)
+
+
+def test_the_same_seq_of_another_epoch_is_not_closed_by_the_old_change(player):
+    prepare = player.only(player.announce(file("a", 7, 1)), Prepare)
+    commit = player.only(player.complete(prepare, ready(prepare)), Commit)
+    player.pipeline.lost()
+    player.pipeline.connected(256)
+    player.announce(file("a", 7, 2))
+    player.board.watermark.mark(position(7))
+    player.complete(commit, committed(commit))
+    assert player.board.watermark.reached() is None
+
+
+# --- one version, several paths ---
+
+
+def test_one_version_is_fetched_once_and_then_copied(player):
+    player.fetching(file("a", 1))
+    prepare = player.only(player.announce(file("b", 2)), Prepare)
+    abandon = player.only(player.complete(prepare, pull(prepare, block_query())), Abandon)
+    assert player.complete(abandon, Planned(abandon.change)) == []
+    put = player.only(player.answer(blocks(block_query())), Put)
+    finish = player.only(player.complete(put, Planned(put.change)), Finish)
+    commit = player.only(player.complete(finish, Planned(finish.change)), Commit)
+    again = player.only(player.complete(commit, committed(commit)), Prepare)
+    assert again.changes == (file("b", 2),)
+    assert player.queries == [block_query()]
+
+
+def test_a_follower_goes_on_when_the_first_gives_up(player):
+    player.fetching(file("a", 1))
+    prepare = player.only(player.announce(file("b", 2)), Prepare)
+    waiting = player.only(player.complete(prepare, pull(prepare, block_query())), Abandon)
+    player.only(player.announce(absent("a", 3)), Abandon)  # before b has closed its staging
+    again = player.only(player.complete(waiting, Planned(waiting.change)), Prepare)
+    assert again.changes == (file("b", 2),)
+
+
+def test_the_answer_to_who_gave_up_is_not_taken_for_the_next(player):
+    player.fetching(file("a", 1))
+    abandon = player.only(player.announce(absent("a", 2)), Abandon)
+    prepare = player.only(player.announce(file("b", 3)), Prepare)
+    assert player.complete(prepare, pull(prepare, block_query())) == []
+    assert player.queries == [block_query()]
+    assert player.answer(blocks(block_query())) == []
+    assert player.queries == [block_query()] * 2
+    put = player.only(player.answer(blocks(block_query())), Put)
+    assert put.change.path == "b"
+    player.only(player.complete(abandon, Planned(abandon.change)), Prepare)
+
+
+# --- local content ---
+
+
+def test_a_commit_waits_until_the_hub_has_said_whether_it_knows_the_local_content(player):
+    prepare = player.only(player.announce(file("a")), Prepare)
+    assert player.complete(prepare, ready(prepare, local=version(9))) == []
+    query = PublishedQuery("a", version(9))
+    assert player.queries == [query]
+    commit = player.only(player.answer(Published(query, True)), Commit)
+    assert commit.published == {("a", version(9))}
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_what_the_hub_does_not_know_is_local(player, failed):
+    prepare = player.only(player.announce(file("a")), Prepare)
+    player.complete(prepare, ready(prepare, local=version(9)))
+    query = PublishedQuery("a", version(9))
+    message = Failed(query, Code.INTERNAL) if failed else Published(query, False)
+    assert player.only(player.answer(message), Commit).published == frozenset()
+
+
+def test_what_one_path_was_told_is_kept_for_its_own_commit(player):
+    player.fetching(file("a", 1, 1), local=version(9))
+    player.answer(Published(PublishedQuery("a", version(9)), True))
+    prepare = player.only(player.announce(directory("b", 2)), Prepare)
+    commit = player.only(player.complete(prepare, ready(prepare)), Commit)
+    assert commit.published == frozenset()
+    player.complete(commit, committed(commit))
+    put = player.only(player.answer(blocks(block_query(1))), Put)
+    finish = player.only(player.complete(put, Planned(put.change)), Finish)
+    commit = player.only(player.complete(finish, Planned(finish.change)), Commit)
+    assert commit.published == {("a", version(9))}
+
+
+# --- failures ---
+
+
+def test_what_the_disk_refuses_is_tried_again_later(player):
+    prepare = player.only(player.announce(file("a")), Prepare)
+    assert player.complete(prepare, outcome(prepare, State.FAILED, "disk full")) == []
+    assert player.board.problems == {"a": "disk full"}
+    assert player.board.idle
+    assert player.board.wake_at() == RETRY
+    player.now = RETRY
+    prepare = player.only(player.take(), Prepare)
+    assert player.board.problems == {"a": "disk full"}  # until it is known to be better
+    player.complete(prepare, outcome(prepare, State.SATISFIED))
+    assert player.board.problems == {}
+
+
+def test_what_is_refused_waits_for_a_newer_change(player):
+    prepare = player.only(player.announce(file("a", 1)), Prepare)
+    player.complete(prepare, outcome(prepare, State.REFUSED, "local edit"))
+    assert player.board.problems == {"a": "local edit"}
+    assert player.board.wake_at() is None
+    prepare = player.only(player.announce(absent("a", 2)), Prepare)
+    player.complete(prepare, outcome(prepare, State.SATISFIED))
+    assert player.board.problems == {}
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.REFUSED])
+def test_a_newer_change_is_tried_at_once(player, state):
+    prepare = player.only(player.announce(file("a", 1)), Prepare)
+    player.announce(file("a", 2, 2))
+    again = player.only(player.complete(prepare, outcome(prepare, state, "no")), Prepare)
+    assert again.changes == (file("a", 2, 2),)
+
+
+def test_a_commit_answers_for_each_of_its_changes(player):
+    prepare = player.only(player.announce(*(directory(p, n) for n, p in enumerate("abc"))), Prepare)
+    commit = player.only(player.complete(prepare, ready(prepare)), Commit)
+    _a, b, c = commit.changes
+    result = Committed(committed(commit).applied[:1], (b,), ((c, "read-only"),))
+    again = player.only(player.complete(commit, result), Prepare)
+    assert again.changes == (b,)
+    assert player.board.problems == {"c": "read-only"}
+
+
+def test_a_transfer_that_fails_is_closed_and_tried_again(player):
+    change = file("a")
+    player.fetching(change)
+    put = player.only(player.answer(blocks(block_query())), Put)
+    abandon = player.only(player.complete(put, Planned(change, error="disk full")), Abandon)
+    assert player.complete(abandon, Planned(change)) == []
+    assert player.board.problems == {"a": "disk full"}
+    player.now = RETRY
+    player.only(player.take(), Prepare)
+
+
+def test_a_refused_query_is_asked_again_after_its_pause(player):
+    player.fetching(file("a"))
+    assert player.answer(Failed(block_query(), Code.BUSY)) == []
+    assert player.board.wake_at() == FIRST_PAUSE
+    assert player.take() == []
+    player.now = FIRST_PAUSE
+    assert player.take() == []
+    assert player.queries == [block_query()] * 2
+    assert player.board.wake_at() is None
+    player.only(player.answer(blocks(block_query())), Put)
+
+
+def test_a_hub_that_keeps_refusing_becomes_a_problem(player):
+    change = file("a")
+    player.fetching(change)
+    effects = []
+    for _ in range(MAX_REFUSALS):
+        assert effects == []
+        effects = player.answer(Failed(block_query(), Code.UNKNOWN_VERSION))
+        player.now = player.board.wake_at() or player.now
+        effects += player.take()
+    abandon = player.only(effects, Abandon)
+    player.complete(abandon, Planned(change))
+    assert player.board.problems == {"a": "the hub cannot send it: unknown version"}
+
+
+def test_a_hub_whose_blocks_never_verify_becomes_a_problem(player):
+    change = file("a")
+    player.fetching(change)
+    again = Plan(blocks=(block_query(),))
+    effects = []
+    for _ in range(MAX_BAD_SETS):
+        assert effects == []
+        put = player.only(player.answer(blocks(block_query())), Put)
+        effects = player.complete(put, Planned(change, again))
+    player.only(effects, Abandon)
+    assert player.board.problems == {"a": "the hub's blocks do not verify"}
+
+
+def test_parts_that_do_not_belong_together_are_an_error_of_the_conversation(player):
+    query = block_query(leaves=4)
+    player.fetching(file("a", size=4 * LEAF), query)
+    player.answer(blocks(query, 0, 2))
+    with pytest.raises(BadMessage):
+        player.answer(blocks(query, 0, 2))
+
+
+# --- connections ---
+
+
+def test_what_was_asked_is_asked_again_over_the_next_connection(player):
+    query = block_query(leaves=4)
+    player.fetching(file("a", size=4 * LEAF), query)
+    player.answer(blocks(query, 0, 2))
+    player.pipeline.lost()
+    assert player.take() == []
+    player.pipeline.connected(256)
+    player.take()
+    assert player.queries == [query] * 2
+    assert player.answer(blocks(query, 1, 2)) == []
+    player.only(player.answer(blocks(query, 0, 2)), Put)

@@ -1,0 +1,80 @@
+"""What Prepare says of a change, and what it leaves on disk."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from protocol.messages import Flag
+from pyzsync_daemon.client.effects import State
+
+
+def test_nothing_in_the_tree_is_changed(client, hub):
+    (client.root / "f").write_bytes(b"mine")
+    before = client.tree()
+    client.prepare(hub.file("f", b"hub's"), hub.directory("d"), hub.absent("f2"))
+    assert client.tree() == before
+
+
+@pytest.mark.parametrize("flags", [Flag.NONE, Flag.SPARSE])
+def test_a_file_that_cannot_fit_is_refused_before_it_is_begun(client, hub, flags):
+    change = replace(hub.file("f", b"x", flags=flags), size=2**60)
+    outcome = client.prepare(change)["f"]
+    assert outcome.state is State.FAILED
+    assert outcome.error.startswith("f: needs 1,152,921,504,606,846,976 bytes of disk, ")
+    assert outcome.error.endswith("more than are free; make room, it is tried again")
+    assert client.private("staging") == {}
+
+
+def test_running_transfers_reserve_their_room(client, hub):
+    disk = os.statvfs(client.root)
+    free = disk.f_bavail * disk.f_frsize
+    first = replace(hub.file("a", b"x"), size=free * 2 // 3)
+    second = replace(hub.file("b", b"y"), size=free * 2 // 3)
+    if first.size > 2**43:
+        pytest.skip("this disk is larger than a file may be")
+    assert client.prepare(first)["a"].state is State.PULL
+    assert client.prepare(second)["b"].state is State.FAILED
+
+
+def test_a_foreign_file_is_named_by_its_version(client, hub):
+    (client.root / "f").write_bytes(b"mine")
+    outcome = client.prepare(hub.file("f", b"hub's"))["f"]
+    assert (outcome.state, outcome.local) == (State.PULL, hub.file("x", b"mine").version)
+    assert client.prepare(hub.directory("f"))["f"].local == outcome.local
+    assert client.prepare(hub.file("f", b"mine"))["f"].local == b""
+
+
+def test_deletions_of_what_is_not_there_are_done(client, hub):
+    client.apply(hub.file("f", b""), hub.file("g", b""))
+    (client.root / "f").unlink()
+    assert client.prepare(hub.absent("f"))["f"].state is State.SATISFIED
+    assert client.bench._replica.index.get("f") is None
+    assert client.prepare(hub.absent("never"))["never"].state is State.SATISFIED
+
+
+def test_what_was_never_published_is_not_deleted(client, hub):
+    (client.root / "mine").write_bytes(b"mine")
+    assert client.prepare(hub.absent("mine"))["mine"].state is State.SATISFIED
+    assert client.tree() == {"mine": b"mine"}
+
+
+def test_a_kind_change_with_local_files_in_the_way_can_be_refused(client, hub):
+    client.reopen(conflict="refuse")
+    client.apply(hub.directory("d"), hub.file("d/f", b""))
+    assert client.prepare(hub.file("d", b""))["d"].state is State.READY
+    (client.root / "d/mine").write_bytes(b"mine")
+    outcome = client.prepare(hub.file("d", b""))["d"]
+    assert outcome.error == "d: holds local files, and conflicts are refused"
+    assert client.prepare(hub.absent("d"))["d"].state is State.READY  # it stays if it is not empty
+    assert client.prepare(hub.directory("d"))["d"].state is not State.REFUSED
+
+
+def test_a_disk_that_says_no_is_quoted(client, hub, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyzsync_daemon.client.staging.Staging.new_directory", full)
+    outcomes = client.prepare(hub.directory("d"), hub.symlink("l", "t"))
+    assert outcomes["d"].error == "d: No space left on device"
+    assert outcomes["l"].state is State.READY

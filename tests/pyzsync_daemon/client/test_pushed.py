@@ -1,0 +1,48 @@
+from protocol import runs
+from protocol.messages import HashQuery
+from pyzsync_daemon.client.pushed import Pushed
+from tests.pyzsync_daemon.client.values import block_query, hash_query, hashlist, version
+
+
+def test_a_pushed_hashlist_is_taken_once():
+    pushed = Pushed()
+    pushed.keep(hashlist(hash_query()))
+    assert pushed.take(hash_query(2)) is None
+    assert pushed.take(block_query()) is None
+    assert pushed.take(hash_query()) == hashlist(hash_query())
+    assert (pushed.take(hash_query()), pushed.bytes) == (None, 0)
+
+
+def test_an_incremental_one_answers_whatever_nodes_are_asked():
+    pushed = Pushed()
+    listed = hashlist(HashQuery(version(1), 0, 0, runs.encode([(2, 3)]), version(2)))
+    pushed.keep(listed)
+    assert pushed.take(hash_query(nodes=9, since=version(2))) is listed
+
+
+def test_an_equal_one_replaces_it():
+    pushed = Pushed()
+    pushed.keep(hashlist(hash_query(nodes=100)))
+    size = pushed.bytes
+    pushed.keep(hashlist(hash_query(nodes=100)))
+    assert pushed.bytes == size
+
+
+def test_bytes_are_bounded_and_the_oldest_go_first():
+    pushed = Pushed(max_bytes=100_000)
+    for number in range(1, 5):
+        pushed.keep(hashlist(hash_query(number, nodes=4096)))  # 36 KiB each
+        assert pushed.bytes <= 100_000
+    assert [pushed.take(hash_query(n, nodes=4096)) is None for n in range(1, 5)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_small_ones_are_bounded_too():
+    pushed = Pushed(max_bytes=100_000)
+    for number in range(1000):
+        pushed.keep(hashlist(hash_query(since=number.to_bytes(32, "big"))))
+    assert pushed.bytes <= 100_000

@@ -1,0 +1,104 @@
+"""Staging: names, holes, remains."""
+
+import os
+import stat
+
+import pytest
+
+from pyzsync_daemon.client import staging as module
+from pyzsync_daemon.client.staging import STAGING, Staging, read_fully
+from pyzsync_daemon.files.root import EscapesRoot, Root
+from pyzsync_daemon.files.syscalls import Unsupported
+
+
+@pytest.fixture
+def staging(tmp_path):
+    with Root(tmp_path) as root:
+        staging = Staging(root)
+        yield staging
+        staging.close()
+        staging.close()  # once more does no harm
+
+
+def test_names_have_one_length_and_are_never_used_again(staging):
+    names = {staging.name(path, b"v" * 32) for path in ("a", "a", "b/" * 2000, "\udcff")}
+    assert len(names) == 4
+    assert {len(name) for name in names} == {58}
+    assert len(staging.name("a")) == 58
+
+
+def test_a_new_file_is_private_and_takes_no_room(staging):
+    name = staging.new_file("a", b"v" * 32, 2**30)
+    status = staging.lstat(name)
+    assert (status.st_size, status.st_blocks, stat.S_IMODE(status.st_mode)) == (2**30, 0, 0o600)
+
+
+def test_a_size_that_no_file_can_have_leaves_nothing(staging):
+    with pytest.raises(OSError):
+        staging.new_file("a", b"v" * 32, 2**63 - 1)
+    assert staging.names() == []
+
+
+def test_entries_are_made_and_removed(staging):
+    names = [
+        staging.new_directory("d"),
+        staging.new_symlink("l", "t"),
+        staging.new_file("f", b"", 0),
+    ]
+    assert sorted(staging.names()) == sorted(names)
+    for name in [*names, "missing"]:
+        staging.remove(name)
+    assert staging.names() == []
+
+
+def test_a_staged_file_is_written_and_read_anywhere(staging):
+    name = staging.new_file("a", b"", 10)
+    with staging.open(name) as file:
+        file.write(8, b"12345")
+        assert file.read(0, 100) == bytes(8) + b"12345"
+    with staging.open(name) as file:
+        assert read_fully(file.fd, 8, 2) == b"12"
+
+
+@pytest.mark.parametrize("holes", [True, False])
+@pytest.mark.parametrize("offset", [0, 100, 4096])
+def test_zeros_become_holes_also_over_other_bytes(staging, monkeypatch, holes, offset):
+    def unsupported(*args):
+        raise Unsupported
+
+    if not holes:
+        monkeypatch.setattr(module, "punch", unsupported)
+    data = b"x" * 5000 + bytes(300_000) + b"y" * 5000
+    name = staging.new_file("a", b"", 400_000)
+    with staging.open(name, sparse=True) as file:
+        file.write(offset, b"z" * len(data))
+        os.fsync(file.fd)
+        file.write(offset, data)
+        assert file.read(offset, len(data)) == data
+    assert (staging.lstat(name).st_blocks * 512 < 100_000) is holes
+
+
+def test_remains_of_a_path_are_found_once_and_the_newest_are_kept(staging):
+    names = [staging.new_file("a", b"", 1) for _ in range(3)]
+    staging.leave(staging.new_file("b", b"", 1))
+    for name in names:
+        staging.leave(name)
+    assert staging.take_remains("a") == names[1:]
+    assert staging.take_remains("a") == []
+    assert names[0] not in staging.names()
+
+
+def test_only_files_remain(staging):
+    staging.leave(staging.new_directory("a"))
+    staging.leave(staging.new_symlink("a", "t"))
+    staging.leave("missing")
+    assert (staging.names(), staging.take_remains("a")) == ([], [])
+
+
+def test_staging_is_not_reached_through_a_symlink(tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/.pyzsync").symlink_to(tmp_path / "outside")
+    with Root(tmp_path / "root") as root, pytest.raises(EscapesRoot):
+        Staging(root)
+    assert STAGING.startswith(".pyzsync/")

@@ -1,0 +1,55 @@
+import pytest
+
+from protocol.messages import Change, Kind
+from pyzsync_daemon.hub.index import HubIndex
+from pyzsync_daemon.hub.lookup import PAGE
+from pyzsync_daemon.hub.records import Record
+
+
+@pytest.fixture
+def index(tmp_path):
+    opened = HubIndex(tmp_path / "hub.db")
+    yield opened
+    opened.close()
+
+
+def test_more_than_a_page(index):
+    paths = [f"f{number:04}" for number in range(2 * PAGE + 1)]
+    index.commit([Record(Change(0, path, Kind.FILE, version=bytes(32))) for path in paths])
+    assert [record.change.path for record in index.entries()] == paths
+    assert sorted(index.known(paths)) == paths
+    assert [change.path for change in index.snapshot("", 3)] == paths[:3]
+    assert index.known([]) == {}
+
+
+def test_reading_costs_one_query_a_page(index):
+    paths = [f"d/f{number}" for number in range(PAGE)]
+    index.commit([Record(Change(0, path, Kind.FILE, version=bytes(32))) for path in paths])
+    queries = []
+    index._connection.set_trace_callback(queries.append)
+    index.known(paths)
+    index.children("d")
+    index.subtree("d")
+    assert len(queries) == 3
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda index: index.children("d"),
+        lambda index: index.subtree("d"),
+        lambda index: index.since(0, 10),
+        lambda index: index.snapshot("", 10),
+        lambda index: index.path_of(bytes(32)),
+        lambda index: index.paths_once(bytes(32)),
+        lambda index: index.published("d", bytes(32)),
+    ],
+)
+def test_questions_are_answered_by_an_index(index, ask):
+    queries = []
+    index._connection.set_trace_callback(queries.append)
+    ask(index)
+    index._connection.set_trace_callback(None)
+    for query in queries:
+        plan = index.select(f"EXPLAIN QUERY PLAN {query}")
+        assert not [row for row in plan if row[-1].startswith("SCAN")], (query, plan)
