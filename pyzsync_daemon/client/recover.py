@@ -37,7 +37,7 @@ def recover(replica: Replica) -> list[str]:
         placed = _is_staged(replica.root.lstat(intent.change.path), intent)
         kept += _settle(replica, intent, placed)
         if placed:
-            pass
+            records += _placed(replica, intent)
             gone += _hidden(replica, intent)
         elif intent.change.kind is Kind.ABSENT and replica.root.lstat(intent.change.path) is None:
             gone.append(intent.change.path)

@@ -30,6 +30,7 @@ from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.observed import Observed, kind_of
 from pyzsync_daemon.hub.publishing import MIB, Halted, PublisherSettings
 from pyzsync_daemon.hub.records import Batch, Record
+from pyzsync_daemon.hub.rewrites import QUIET_S, Rewrites
 from pyzsync_daemon.hub.scan import Scan, scan
 from pyzsync_daemon.ignore import Ignore
 
@@ -102,6 +103,7 @@ class Ingest:
         self._believe = settings.allow_mass_delete
         self._step = step
         self._groups = Groups()
+        self._rewrites = Rewrites()
         self._accepted = False
         self._collected = -1
 
@@ -246,7 +248,7 @@ class Ingest:
             observed = self._groups.take(group)
             if observed is None:
                 break
-            reading = self.read(observed)
+            reading = Unsettled(observed.path) if self._rewritten(observed) else self.read(observed)
             if isinstance(reading, Record):
                 records.append(reading)
                 size += reading.change.size
@@ -255,6 +257,15 @@ class Ingest:
             else:
                 problems.append((reading.path, reading.reason))
         return records, unsettled, problems
+
+    def _rewritten(self, observed: Observed) -> bool:
+        if observed.kind is not Kind.FILE:
+            return False
+        seen = observed.fingerprint
+        age = (time.time_ns() - seen.ctime_ns) / 1e9
+        record = self._index.get(observed.path) if age < QUIET_S else None
+        known = record.fingerprint if record is not None else None
+        return self._rewrites.under_way(observed.path, known, seen, age, time.monotonic())
 
     def _still_gone(self, paths: Iterable[str]) -> list[Record]:
         """Deletions of the paths at which there is, now too, nothing to publish."""

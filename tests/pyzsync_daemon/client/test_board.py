@@ -42,10 +42,10 @@ from tests.pyzsync_daemon.client.values import (
     version,
 )
 
-PATHS = [f"p{n}" for n in range(8)]
+PATHS = ["a", "b", "c", "d"]
 MAX_QUERIES = 4
 MAX_BYTES = 6 * LEAF
-ACTIVE = 5  # instead of MAX_ACTIVE, so that a handful of paths meets the bound
+ACTIVE = 3  # instead of MAX_ACTIVE, so that a handful of paths meets the bound
 
 luck = st.integers(0, 11)  # 0: the worst that can happen; mostly nothing does
 
@@ -157,11 +157,17 @@ class BoardMachine(RuleBasedStateMachine):
         self.running = []
         self.queries = []
         self.connected = False
+        self.reconnect()
 
     # --- what happens ---
 
-    @rule(path=st.sampled_from(PATHS), number=st.integers(0, 5), big=st.booleans())
-    def change(self, path, number, big):
+    @rule(
+        path=st.sampled_from(PATHS),
+        number=st.integers(0, 5),
+        big=st.booleans(),
+        at_once=st.booleans(),
+    )
+    def change(self, path, number, big, at_once):
         self.seq += 1
         if number == 0:
             self.hub[path] = absent(path, self.seq)
@@ -169,6 +175,8 @@ class BoardMachine(RuleBasedStateMachine):
             self.hub[path] = directory(path, self.seq)
         else:
             self.hub[path] = file(path, self.seq, number, size=BIG + 1 if big else LEAF)
+        if at_once and self.connected:
+            self.announce()
 
     @precondition(lambda self: self.connected)
     @rule()
@@ -310,7 +318,7 @@ def answers(query, luck):
 
 
 class TestBoard(BoardMachine.TestCase):
-    settings = settings(max_examples=100, stateful_step_count=50)
+    settings = settings(max_examples=80, stateful_step_count=50)
 
     def runTest(self):
         usual, pipeline_module.MAX_ACTIVE = pipeline_module.MAX_ACTIVE, ACTIVE

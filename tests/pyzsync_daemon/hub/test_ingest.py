@@ -7,6 +7,7 @@ from protocol.messages import Kind
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub import ingest as module
+from pyzsync_daemon.hub import rewrites
 from pyzsync_daemon.hub.hashing import Unreadable, Unsettled
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.ingest import Ingest, Stopped
@@ -333,6 +334,22 @@ def test_problems_and_restless_files_hold_up_nothing(hub):
     (done,), _ = hub.survey()
     assert said([done]) == [("sound", Kind.FILE)]
     assert done.unsettled == ("restless",)
+
+
+def test_a_file_that_is_being_rewritten_is_not_announced_truncated(hub, monkeypatch):
+    monkeypatch.setattr(module, "QUIET_S", 3600.0)
+    monkeypatch.setattr(rewrites, "QUIET_S", 3600.0)  # however slow the machine
+    hub.write("page", b"x" * 900)
+    hub.survey()
+    version = hub.index.get("page").change.version
+    with (hub.path / "page").open("wb") as page:  # as most programs save
+        (step,), _ = hub.examine("page")
+        assert step.unsettled == ("page",) and not step.batch.changes
+        page.write(b"y" * 900)
+        page.flush()
+        hub.examine("page")
+    change = hub.index.get("page").change
+    assert (change.size, change.follows) == (900, version)
 
 
 def test_stopping_ends_in_the_middle_of_a_file(hub):

@@ -1,0 +1,47 @@
+import pytest
+
+from protocol.errors import Code, ProtocolError
+from pyzsync_daemon.client.effects import Save, Saved
+from pyzsync_daemon.client.ledger import Ledger
+from tests.pyzsync_daemon.client.values import HUB, position
+
+
+def test_the_first_hub_is_pinned():
+    ledger = Ledger(b"", None)
+    assert ledger.save(None) is None
+    ledger.meet(HUB)
+    assert ledger.save(None) == Save(HUB, None)
+    assert ledger.saving
+    ledger.saved(Saved(None))
+    assert not ledger.saving
+    assert ledger.save(None) is None
+
+
+def test_the_pinned_hub_is_known():
+    ledger = Ledger(HUB, position(3))
+    ledger.meet(HUB)
+    assert ledger.save(None) is None
+
+
+def test_another_hub_is_refused():
+    with pytest.raises(ProtocolError) as caught:
+        Ledger(HUB, None).meet(32 * b"x")
+    assert caught.value.code is Code.WRONG_HUB
+    assert caught.value.detail == (
+        "this replica follows hub 6868686868686868, and hub 7878787878787878 answered"
+    )
+
+
+def test_only_a_new_position_is_saved():
+    ledger = Ledger(HUB, position(3))
+    assert ledger.save(position(3)) is None
+    assert ledger.save(position(4)) == Save(HUB, position(4))
+    assert ledger.position == position(3)  # until it is on disk
+    ledger.saved(Saved(position(4)))
+    assert ledger.position == position(4)
+
+
+def test_a_new_pin_keeps_the_position():
+    ledger = Ledger(b"", position(3))
+    ledger.meet(HUB)
+    assert ledger.save(None) == Save(HUB, position(3))
