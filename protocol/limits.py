@@ -5,21 +5,23 @@ Everything a peer sends is compared with these before it is used. Sizes are byte
 
 from __future__ import annotations
 
+from pyzsync import grid
+
 PROTOCOL = 1
 """The version of the protocol that this package speaks."""
 
 # --- the grid: part of what a version means, so never to be changed within protocol 1 ----------
 
-LEAF = 512
+LEAF = grid.LEAF
 """The smallest block: block sets stay small, and small edits cost little."""
 
-FANOUT = 4
+FANOUT = grid.FANOUT
 """Children of a node: a layered search asks for four finer hashes of what it could not match."""
 
-WINDOW_NODES = 4096
+WINDOW_NODES = grid.WINDOW_LEAVES
 """Nodes in a window of a level: its hashlist fits one frame at 15 bytes an entry."""
 
-WINDOW = LEAF * WINDOW_NODES
+WINDOW = grid.WINDOW
 """Bytes of a window of leaves (2 MiB): what a hub reads, verifies and compresses at once."""
 
 MAX_SIZE = 2**63 - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from protocol import runs
 from protocol.errors import Code
 from protocol.fields import Wrong
-from protocol.limits import LEAF, MAX_SIZE, WINDOW
+from protocol.limits import FANOUT, LEAF, MAX_SIZE, WINDOW
 from protocol.messages import (
     Announce,
     Blocks,
@@ -50,7 +50,7 @@ def announce(announce: Announce) -> None:
 
 def hash_query(query: HashQuery) -> None:
     """A window begins within the largest file."""
-    if query.window * WINDOW * 4**query.level > MAX_SIZE:
+    if query.window * WINDOW * FANOUT**query.level > MAX_SIZE:
         raise Wrong("the window begins beyond the largest file")
 
 

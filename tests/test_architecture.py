@@ -18,7 +18,7 @@ MODULE_LINES = 300
 # Each part may import the parts in its row (and itself). Down means right.
 LAYERS = {
     "pyzsync": (),
-    "protocol": (),
+    "protocol": ("pyzsync",),
     "pyzsync_daemon": ("pyzsync", "protocol"),
 }
 

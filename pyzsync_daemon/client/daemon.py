@@ -12,14 +12,14 @@ from typing import Any
 import structlog
 
 from protocol.errors import Code, ProtocolError
-from protocol.messages import Announce, Message, Welcome
+from protocol.messages import Announce, Goodbye, Message, Welcome
 from pyzsync_daemon import logs
 from pyzsync_daemon.client.backoff import Backoff
 from pyzsync_daemon.client.effects import Applied, Committed, Effect, Put, Result
 from pyzsync_daemon.client.link import Busy, Link, open_link
 from pyzsync_daemon.client.replica import WorkbenchSettings
 from pyzsync_daemon.client.runner import Runner
-from pyzsync_daemon.client.session import ClientSession
+from pyzsync_daemon.client.session import ClientSession, Phase
 from pyzsync_daemon.client.workbench import Workbench
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.errors import HubRefused, HubUnreachable, NotUpToDate
@@ -94,6 +94,7 @@ class ClientDaemon:
             b"" if settings.accept_new_hub else workbench.hub,
             workbench.position,
             settings.inflight_bytes,
+            settings.requests,
         )
         self._runner = Runner(workbench.run, self._completed)
         self._backoff = Backoff(settings.backoff_min_s, settings.backoff_max_s, random.uniform)
@@ -130,39 +131,45 @@ class ClientDaemon:
 
     async def _keep_connected(self) -> None:
         while True:
-            wait = 0.0
             try:
-                await self._connect_once()
+                wait = await self._connect_once()
             except HubUnreachable as error:
                 if self._once and not isinstance(error, Busy):
                     raise
                 wait = error.retry_after if isinstance(error, Busy) else 0.0
                 self._log.warning("hub unreachable", reason=error.reason)
-            goodbye = self._session.goodbye
-            if goodbye is not None:
-                wait = goodbye.retry_after_ms / 1000
-                self._log.info("hub said goodbye", code=goodbye.code.name, reason=goodbye.detail)
-                if not goodbye.code.retry and goodbye.code is not Code.NORMAL:
-                    raise HubRefused(self._settings.hub, goodbye.detail, goodbye.code.advice)
             await asyncio.sleep(self._backoff.next(wait))
 
-    async def _connect_once(self) -> None:
-        """Connect and serve one connection to its end."""
+    async def _connect_once(self) -> float:
+        """Serve one connection to its end; returns the seconds that the hub asks us to wait."""
         websocket = await open_link(self._settings)
         self._link = Link(websocket, self._received)
         try:
             self._session.connected()
             self._pump()
             await self._link.run()
+            return self._part()
         except ProtocolError as error:
-            if error.code is Code.WRONG_HUB:
+            if error.code in (Code.WRONG_HUB, Code.UNSUPPORTED_PROTOCOL):
                 raise HubRefused(self._settings.hub, error.detail, error.code.advice) from error
             self._log.error("hub misbehaved", reason=str(error))
+            return 0.0
         finally:
             self._count(self._link)
             self._link = None
             self._session.lost()
             self._pump()
+
+    def _part(self) -> float:
+        """A connection has ended; only one that went well lets the next be tried at once."""
+        goodbye = self._session.goodbye or Goodbye(Code.NORMAL)
+        if goodbye.code in (Code.NORMAL, Code.DRAINING):
+            if self._session.phase is Phase.SYNCING:
+                self._backoff.reset()
+        elif not goodbye.code.retry:
+            raise HubRefused(self._settings.hub, goodbye.detail, goodbye.code.advice)
+        self._log.info("disconnected", code=goodbye.code.name, reason=goodbye.detail)
+        return goodbye.retry_after_ms / 1000
 
     async def _keep_audited(self) -> None:
         while True:
@@ -177,7 +184,6 @@ class ClientDaemon:
         self._session.receive(message, now)
         match message:
             case Welcome():
-                self._backoff.reset()
                 self._log.info("connected", agent=message.agent, resumed=message.resumed)
             case Announce():
                 for change in message.changes:
@@ -210,6 +216,7 @@ class ClientDaemon:
         self._alarm = None if wake_at is None else loop.call_later(wake_at - now, self._pump)
         self._tell_problems()
         if self._session.settled:
+            self._heard.clear()  # of changes that the disk showed already
             self._level.set()
         else:
             self._level.clear()
@@ -243,10 +250,12 @@ class ClientDaemon:
     def _tell_problems(self) -> None:
         """Log each problem once, when it begins and when its reason changes."""
         problems = self._session.problems
+        if problems == self._told:
+            return
         for path, reason in problems.items():
             if self._told.get(path) != reason:
                 self._log.error("not applied", path=path, reason=reason)
-        self._told = problems
+        self._told = dict(problems)
 
     def _count(self, link: Link) -> None:
         self.summary.received += link.received

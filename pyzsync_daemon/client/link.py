@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from protocol import codec
 from protocol.errors import ProtocolError
+from protocol.limits import MAX_RETRY_AFTER
 from protocol.messages import Goodbye, Message
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.errors import HubRefused, HubUnreachable
@@ -113,8 +114,9 @@ def _refusal(url: str, error: InvalidStatus) -> HubRefused | HubUnreachable:
         case 401 | 403:
             return HubRefused(url, "it does not accept the token", "check token or token_file")
         case 503:
-            wait = response.headers.get("Retry-After", "1")
-            return Busy(url, "it is busy", float(wait) if wait.isdigit() else 1.0)
+            wait = response.headers.get("Retry-After", "")
+            seconds = float(wait) if wait.isascii() and wait.isdigit() else 1.0
+            return Busy(url, "it is busy", min(seconds, MAX_RETRY_AFTER / 1000))
         case status if status >= 500:
             return HubUnreachable(url, f"HTTP {status}")
         case status:

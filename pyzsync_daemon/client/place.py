@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from dataclasses import dataclass
 
 from protocol.messages import Change, Kind
@@ -101,14 +102,16 @@ def touch(replica: Replica, item: Item) -> None:
 
 
 def _check(item: Item, fd: int, name: str) -> None:
-    """Is the path still as it was prepared? What goes aside anyway may be anything by now."""
+    """Is the path still as it was prepared? What goes aside anyway may be anything by now, but no
+    directory: an earlier commit may have made it, with entries of the hub's in it."""
     expected = item.entry.local.fingerprint
     found = Fingerprint.of(os.stat(name, dir_fd=fd, follow_symlinks=False))
-    if item.entry.local.is_a(Kind.DIRECTORY):
-        same = expected is not None and found.ino == expected.ino
+    directory = stat.S_ISDIR(found.mode)
+    if directory or item.entry.local.is_a(Kind.DIRECTORY):
+        same = directory and expected is not None and found.ino == expected.ino
     else:
-        same = found == expected
-    if item.let_go and not same:
+        same = found == expected or not item.let_go
+    if not same:
         raise Overtaken
 
 

@@ -72,9 +72,7 @@ class Runner:
         if self._closing.is_set():
             return
         try:
-            result = self._work(effect)
-        except OSError as error:
-            result = _refusal(effect, error)
+            result = self._attempt(effect)
         except BaseException as error:
             self._loop.call_soon_threadsafe(self._fail, error)
             return
@@ -83,6 +81,12 @@ class Runner:
             first = len(self._results) == 1
         if first:
             self._loop.call_soon_threadsafe(self._deliver)
+
+    def _attempt(self, effect: Effect) -> Result:
+        try:
+            return self._work(effect)
+        except OSError as error:
+            return _refusal(effect, error)
 
     def _deliver(self) -> None:
         with self._lock:
@@ -147,7 +151,10 @@ def lane_of(effect: Effect) -> Lane:
 
 
 def _refusal(effect: Effect, error: OSError) -> Result:
-    """The disk said no to a whole effect: its changes are tried again later."""
+    """The disk said no to a whole effect: its changes are tried again later.
+
+    Raises the error again where no change can stand for it: without records there is no going on.
+    """
     reason = str(error)
     match effect:
         case Prepare():

@@ -34,6 +34,11 @@ def size_of(root):
     return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
 
 
+def until_told(client, root):
+    """Wait until a client has applied and logged every entry of a root, each once."""
+    client.until("applied", count=len(trees(root)[0]))
+
+
 def port_of(hub):
     return hub.url().removeprefix("ws://")
 
@@ -52,7 +57,8 @@ def test_once(fleet, filled, tmp_path):
     again = fleet.once(tmp_path / "one", hub)
     assert again.events("applied") == []
     assert again.out().startswith("up to date: 0 changes, 0 B fetched")
-    (filled / "big").open("ab").write(b"one more")
+    with (filled / "big").open("ab") as file:
+        file.write(b"one more")
     hub.until("announced", path="big")
     third = fleet.once(tmp_path / "one", hub)
     assert trees(filled)[0] == trees(tmp_path / "one")[0]
@@ -70,9 +76,7 @@ def test_a_directory_filled_by_other_means_is_adopted(fleet, filled, tmp_path):
 
 def test_a_client_restarts(fleet, filled, tmp_path):
     hub = fleet.hub(filled)
-    client = fleet.client(tmp_path / "one", hub)
-    until_equal(filled, tmp_path / "one")
-    fleet.stop(client)
+    fleet.once(tmp_path / "one", hub)
     (filled / "d0/new").write_bytes(b"while it was away")
     (filled / "d1/f1").unlink()
     hub.until("announced", path="d1/f1")
@@ -87,7 +91,7 @@ def test_a_client_restarts(fleet, filled, tmp_path):
 def test_a_hub_restarts(fleet, filled, tmp_path, end):
     hub = fleet.hub(filled)
     client = fleet.client(tmp_path / "one", hub)
-    until_equal(filled, tmp_path / "one")
+    until_told(client, filled)
     before, address = fetched(client), port_of(hub)
     getattr(hub, end)()
     client.until("hub unreachable")
@@ -103,7 +107,7 @@ def test_the_hub_loses_its_state(fleet, filled, tmp_path):
     """What a name in its configuration is for: it is the same hub, and nothing is fetched again."""
     hub = fleet.hub(filled, identity="our hub")
     client = fleet.client(tmp_path / "one", hub)
-    until_equal(filled, tmp_path / "one")
+    until_told(client, filled)
     before, address = fetched(client), port_of(hub)
     fleet.stop(hub)
     shutil.rmtree(filled / ".pyzsync")
@@ -177,18 +181,30 @@ def test_an_emptied_root_empties_nothing(fleet, filled, tmp_path):
     client = fleet.client(tmp_path / "one", hub)
     until_equal(filled, tmp_path / "one")
     [before] = trees(tmp_path / "one")
-    empty(filled)
-    hub.until("halted")
     fleet.stop(hub)
+    empty(filled)
     hub = fleet.hub(filled, listen=port_of(hub), options=["--state", state])
+    assert "all 34 entries are gone" in hub.until("halted")["reason"]
     client.until("connected", count=2)
-    hub.until("halted")
     shutil.copytree(backup, filled, dirs_exist_ok=True)
     (filled / "d0/new").write_bytes(b"back again")
     client.until("applied", path="d0/new")
     until_equal(filled, tmp_path / "one")
     assert client.events("applied", kind="absent") == []
     assert before.keys() < trees(tmp_path / "one")[0].keys()
+
+
+def test_a_root_that_is_being_emptied_takes_little_with_it(fleet, filled, tmp_path):
+    """Deletions are believed one by one, up to a floor or a share of all within half a minute."""
+    hub = fleet.hub(filled, deletion_floor=5, deletion_share=0.2)
+    fleet.client(tmp_path / "one", hub)
+    until_equal(filled, tmp_path / "one")
+    [before] = trees(filled)
+    for path in sorted(before, reverse=True):
+        (filled / path).rmdir() if before[path][0] == "directory" else (filled / path).unlink()
+    hub.until("halted")
+    fleet.stop(hub)
+    assert len(trees(tmp_path / "one")[0]) >= 0.8 * len(before)
 
 
 def test_a_vanished_root_empties_nothing(fleet, filled, tmp_path):

@@ -30,6 +30,7 @@ path = st.sampled_from(PATHS)
 size = st.sampled_from(SIZES)
 number = st.integers(0, 2**16)
 few = st.integers(0, 40)
+then = st.one_of(st.none(), few)  # moves after the change was published; None: not yet
 
 
 def noise(seed: int, length: int) -> bytes:
@@ -75,22 +76,25 @@ class SyncMachine(RuleBasedStateMachine):
 
     # --- the hub's tree ----------------------------------------------------------------------
 
-    @rule(at=path, seed=st.integers(0, 5), size=size)
-    def write(self, at: str, seed: int, size: int) -> None:
+    @rule(at=path, seed=st.integers(0, 5), size=size, then=then)
+    def write(self, at: str, seed: int, size: int, then: int | None) -> None:
         disk.write(self.hub, at, noise(seed, size))
+        self._then(then)
 
-    @rule(pick=number, how=st.sampled_from(("append", "insert", "truncate", "change")))
-    def edit(self, pick: int, how: str) -> None:
+    @rule(pick=number, how=st.sampled_from(("append", "insert", "truncate", "change")), then=then)
+    def edit(self, pick: int, how: str, then: int | None) -> None:
         if files := self._hub_files():
             at = files[pick % len(files)]
             disk.write(self.hub, at, edited((self.hub / at).read_bytes(), how, pick))
+        self._then(then)
 
-    @rule(pick=number, to=path)
-    def rename(self, pick: int, to: str) -> None:
+    @rule(pick=number, to=path, then=then)
+    def rename(self, pick: int, to: str, then: int | None) -> None:
         if source := self._movable(pick, to):
             aside = self.hub.parent / "aside"
             (self.hub / source).rename(aside)
             self._arrive(aside, to)
+        self._then(then)
 
     @rule(pick=number, to=path, deletion_first=st.booleans(), moves=few)
     def split_rename(self, pick: int, to: str, deletion_first: bool, moves: int) -> None:
@@ -113,43 +117,43 @@ class SyncMachine(RuleBasedStateMachine):
             disk.clear(self.hub / source)
             self.publish()
 
-    @rule(pick=number)
-    def delete(self, pick: int) -> None:
+    @rule(pick=number, then=then)
+    def delete(self, pick: int, then: int | None) -> None:
         if entries := self._hub_entries():
             disk.clear(self.hub / entries[pick % len(entries)])
+        self._then(then)
 
-    @rule(at=path)
-    def make_directory(self, at: str) -> None:
+    @rule(at=path, then=then)
+    def make_directory(self, at: str, then: int | None) -> None:
         disk.clear(self.hub / at)
         disk.make_parents(self.hub, at)
         (self.hub / at).mkdir()
+        self._then(then)
 
-    @rule(at=path, to=st.sampled_from(("a", "nowhere", "../outside", "d")))
-    def make_symlink(self, at: str, to: str) -> None:
+    @rule(at=path, to=st.sampled_from(("a", "nowhere", "../outside", "d")), then=then)
+    def make_symlink(self, at: str, to: str, then: int | None) -> None:
         disk.clear(self.hub / at)
         disk.make_parents(self.hub, at)
         (self.hub / at).symlink_to(to)
         disk.touch(self.hub / at)
+        self._then(then)
 
-    @rule(pick=number, mode=st.sampled_from((0o400, 0o600, 0o644, 0o755)))
-    def change_mode(self, pick: int, mode: int) -> None:
+    @rule(pick=number, mode=st.sampled_from((0o400, 0o600, 0o644, 0o755)), then=then)
+    def change_mode(self, pick: int, mode: int, then: int | None) -> None:
         if entries := self._hub_entries(links=False):
             (self.hub / entries[pick % len(entries)]).chmod(mode)
+        self._then(then)
 
-    @rule(pick=number)
-    def touch(self, pick: int) -> None:
+    @rule(pick=number, then=then)
+    def touch(self, pick: int, then: int | None) -> None:
         if entries := self._hub_entries():
             disk.touch(self.hub / entries[pick % len(entries)])
+        self._then(then)
 
     @rule()
     def publish(self) -> None:
         self.world.publish()
         self.replicas.published()
-
-    @rule(moves=few)
-    def publish_and_run(self, moves: int) -> None:
-        self.publish()
-        self.world.run(moves)
 
     # --- time and faults ---------------------------------------------------------------------
 
@@ -260,6 +264,11 @@ class SyncMachine(RuleBasedStateMachine):
             shutil.rmtree(self.place)
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _then(self, moves: int | None) -> None:
+        if moves is not None:
+            self.publish()
+            self.world.run(moves)
 
     def _client(self, who: int):
         return self.world.clients[who % len(self.world.clients)]
