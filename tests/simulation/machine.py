@@ -173,10 +173,20 @@ class SyncMachine(RuleBasedStateMachine):
     def restart_client(self, who: int) -> None:
         self._client(who).restart()
 
-    @rule(who=number, step=st.sampled_from(STEPS), passings=st.integers(0, 3), moves=few)
-    def crash_client(self, who: int, step: str, passings: int, moves: int) -> None:
-        """Now or later: when a commit passes the step for that many times."""
-        self._client(who).crash(step, passings)
+    @rule(
+        who=number,
+        step=st.sampled_from(STEPS),
+        passings=st.integers(0, 3),
+        pick=st.one_of(st.none(), number),
+        moves=few,
+    )
+    def crash_client(self, who: int, step: str, passings: int, pick: int | None, moves: int):
+        """When a commit has passed the step that many times; maybe one that meets a local edit."""
+        client = self._client(who)
+        client.crash(step, passings)
+        if pick is not None:
+            self.replicas.edit(client, pick, "insert")
+            client.audit()
         self.world.run(moves)
 
     @rule()
