@@ -215,3 +215,15 @@ class Fleet:
         daemon = kind(name, self.place / f"{name}.log", arguments, {**given, **env})
         self.daemons.append(daemon)
         return daemon
+
+
+def offset(daemon, path):
+    """How far a process has read a file that it has open; None if it has not."""
+    for descriptor in Path(f"/proc/{daemon.pid}/fd").iterdir():
+        try:
+            if descriptor.readlink() == path:
+                info = Path(f"/proc/{daemon.pid}/fdinfo/{descriptor.name}").read_text()
+                return int(info.split()[1])
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    return None

@@ -292,6 +292,14 @@ class ClientSide:
         self.on_step = die
 
     @property
+    def ahead(self) -> bool:
+        """It has, or works on, changes beyond the position that it has saved."""
+        position = self.workbench.position
+        records = self.workbench._replica.index.records()
+        beyond = position and any(record.change.seq > position.seq for record in records)
+        return bool(beyond) or not self.session.settled
+
+    @property
     def level(self) -> bool:
         return self.session.settled and not self.session.problems
 
