@@ -2,8 +2,8 @@
 
 A name is ``<digest of the path>-<start of the version>-<random>``: of one length whatever the path,
 and never reused, so a name in an intent means one thing for ever. While bytes are missing, and when
-it was given up, ``.part`` follows. What an interrupted transfer leaves here is just another old file
-for the next one: searched, never trusted.
+it was given up, ``.part`` follows. What an interrupted transfer leaves here is just another old
+file for the next one: searched, never trusted.
 
 Only a name without ``.part`` ever changes places with something in the tree. So even when nobody
 knows of any intent, what may be somebody's own content can be told from what may be thrown away.
@@ -216,7 +216,6 @@ class Staging:
         if new != name:
             os.rename(name, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
         return new
-
 
 
 def stands_for(name: str, version: bytes) -> bool:

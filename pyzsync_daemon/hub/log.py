@@ -118,11 +118,11 @@ class AnnounceLog:
         complete = len(changes) == len(upto) and (len(upto) < len(rows) or len(rows) < PAGE_CHANGES)
         if not complete:
             last = changes[-1].seq
-            frames = announce_frames(changes, None) + self._pushes(changes)
+            frames = self._pushes(changes) + announce_frames(changes, None)
             return Page(tuple(frames), Live(last, closed=False), more=True)
         if not changes and cursor.closed:
             return Page((), cursor, more=False)
-        frames = announce_frames(changes, head) + self._pushes(changes)
+        frames = self._pushes(changes) + announce_frames(changes, head)
         return Page(tuple(frames), Live(head.seq, closed=True), more=False)
 
     def _snapshot(self, cursor: Snapshot, head: Position) -> Page:
@@ -135,7 +135,8 @@ class AnnounceLog:
         return Page(tuple(frames), Live(cursor.began.seq, closed=True), more=head != cursor.began)
 
     def _pushes(self, changes: Sequence[Change]) -> list[bytes]:
-        """Hashlists for files whose replicas likely hold the version before."""
+        """Hashlists for files whose replicas likely hold the version before. They go before the
+        changes: a client that prepares one has them then, and does not ask."""
         pushed: list[bytes] = []
         room = PUSH_BYTES
         if len(changes) > PUSH_CHANGES:

@@ -147,7 +147,7 @@ def test_of_several_changes_of_a_path_only_the_latest_is_told(disk, log):
     disk.publish("a", b"one")
     disk.publish("b", b"two")
     tree = disk.publish("a", b"three")
-    (announce, *_) = messages(log.follow(cursor))
+    (*_, announce) = messages(log.follow(cursor))
     assert [change.path for change in announce.changes] == ["b", "a"]
     assert announce.changes[1].version == tree.version
 
@@ -231,12 +231,12 @@ def pushed(page):
     return [message for message in messages(page) if isinstance(message, Hashlist)]
 
 
-def test_an_edited_file_is_pushed_with_the_answer_to_a_query(disk, log):
+def test_an_edited_file_is_announced_after_the_answer_to_a_query(disk, log):
     data = bytes(range(256)) * 40
     disk.publish("a", data)
     cursor = caught_up(log)
     tree = disk.publish("a", data + b"more")
-    announce, hashlist = messages(log.follow(cursor))
+    hashlist, announce = messages(log.follow(cursor))
     assert [change.version for change in announce.changes] == [tree.version]
     query = HashQuery(tree.version, 0, 0, runs.whole(21))
     assert hashlist.query == query
