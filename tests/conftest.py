@@ -1,5 +1,7 @@
 """Settings shared by all tests."""
 
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 # Deterministic everywhere: a failure in CI is the failure on the desk. No test asserts a time.
@@ -12,3 +14,9 @@ settings.register_profile(
     database=None,
 )
 settings.load_profile("project")
+
+
+@pytest.fixture(autouse=True)
+def fresh_logs():
+    """No test sees the log settings of another."""
+    structlog.reset_defaults()

@@ -42,14 +42,11 @@ class Board:
 
     # --- a job's way ---------------------------------------------------------------------------
 
-    def enter(self, change: Change, *, judged: bool = False) -> None:
-        """A path's new state; supersedes what is under way for it.
-
-        ``judged``: a deletion that the mass-deletion guard has let pass already.
-        """
+    def enter(self, change: Change) -> None:
+        """A path's new state; supersedes what is under way for it."""
         self.watermark.open(change.path, change.seq)
         self.deletions.pop(change.path, None)
-        if change.kind is Kind.ABSENT and not judged:
+        if change.kind is Kind.ABSENT:
             self.deletions[change.path] = None
         job = self.stages.get(change.path)
         if job is None:

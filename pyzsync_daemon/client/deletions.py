@@ -8,7 +8,7 @@ none is, until the hub announces them over another connection.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from protocol.messages import Kind
 from pyzsync_daemon.client.effects import Prepare
@@ -26,6 +26,7 @@ class Deletions:
         self._shelf = shelf
         self._lock = threading.Lock()
         self._guard = self._new_guard()
+        self._believed: set[str] = set()  # deletions that are not done yet
         self._halt: Halt | None = None
         self._connection = 0  # over which what made ``_halt`` was announced
 
@@ -40,26 +41,39 @@ class Deletions:
         with self._lock:
             if effect.connection > self._connection:
                 self._halt, self._connection = None, effect.connection
-            if effect.deletions and self._halt is None:
-                self._halt = self._judge(effect, records)
+            gone = [each.path for each in effect.changes if each.kind is Kind.ABSENT]
+            unheard = [path for path in gone if path in records and path not in self._believed]
+            if (effect.deletions or unheard) and self._halt is None:
+                self._halt = self._judge(effect, records, {*effect.deletions, *unheard})
             return self._halt
 
-    def _judge(self, effect: Prepare, records: Mapping[str, Record]) -> Halt | None:
+    def _judge(
+        self, effect: Prepare, records: Mapping[str, Record], deletions: set[str]
+    ) -> Halt | None:
         index = self._replica.index
         new = [each for each in effect.changes if each.path not in records]
         created = sum(each.kind is not Kind.ABSENT for each in new)
         waiting = len(effect.waiting) - len(index.lookup(effect.waiting))
         appeared = created + waiting + self._shelf.appearing()
-        gone = len(index.lookup(effect.deletions))
-        return self._guard.check(self._replica.steady(), index.count(), gone, appeared)
+        # What was believed and is not done yet does not count twice when it is announced again.
+        self._believed = set(index.lookup(list(self._believed)))
+        gone = set(index.lookup(list(deletions - self._believed)))
+        halt = self._guard.check(self._replica.steady(), index.count(), len(gone), appeared)
+        if halt is None:
+            self._believed |= gone
+        return halt
 
-    def snapshot(self, named: int, gone: int) -> Halt | None:
-        """Why it is not believed that ``gone`` records are not among the ``named`` paths."""
+    def snapshot(self, named: int, gone: Collection[str]) -> Halt | None:
+        """Why it is not believed that the records ``gone`` are not among ``named`` paths."""
         if self._replica.settings.allow_mass_delete:
             return None
         entries = self._replica.index.count()
-        appeared = max(0, named - (entries - gone))
-        return self._new_guard().check(self._replica.steady(), entries, gone, appeared)
+        appeared = max(0, named - (entries - len(gone)))
+        halt = self._new_guard().check(self._replica.steady(), entries, len(gone), appeared)
+        if halt is None:
+            with self._lock:
+                self._believed.update(gone)
+        return halt
 
     def _new_guard(self) -> DeletionGuard:
         settings = self._replica.settings

@@ -230,13 +230,13 @@ class ClientSession:
         else:
             self._effects.append(snapshot.close(position))
             # What is under way from an earlier connection has gone too, and may never be served.
-            for path in self._board.stages.paths() - snapshot.named:
+            for path in sorted(self._board.stages.paths() - snapshot.named):
                 self._begin(Change(position.seq, path, Kind.ABSENT))
 
-    def _begin(self, change: Change, *, judged: bool = False) -> None:
+    def _begin(self, change: Change) -> None:
         if self._audited is not None:
             self._audited.add(change.path)
-        self._board.enter(change, judged=judged)
+        self._board.enter(change)
 
     # --- results -------------------------------------------------------------------------------
 
@@ -257,7 +257,7 @@ class ClientSession:
         self._halted = result.halted
         for change in result.changes:
             if change.path not in snapshot.named:
-                self._begin(replace(change, seq=snapshot.positions[0].seq), judged=True)
+                self._begin(replace(change, seq=snapshot.positions[0].seq))
         if not self._halted:  # else the position stays where it is: the next greeting asks again
             for position in snapshot.positions:
                 self._board.watermark.mark(position)

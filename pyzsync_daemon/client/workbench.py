@@ -217,7 +217,7 @@ class Workbench:
     def prune(self, effect: Prune) -> Pruned:
         """The deletions that a complete snapshot implies."""
         gone = census.left_out(self._replica, effect.paths)
-        halt = self._deletions.snapshot(len(effect.paths), len(gone))
+        halt = self._deletions.snapshot(len(effect.paths), [change.path for change in gone])
         if halt is not None:
             return Pruned((), str(halt))
         self._replica.staging.forget_remains(effect.paths)

@@ -307,7 +307,7 @@ class SyncMachine(RuleBasedStateMachine):
             self.world.run(moves)
 
     def _would_be_fooled(self, client) -> bool:
-        """A known weakness, left out here: ``test_sync`` has it as an expected failure."""
+        """A known limit (docs/design.md): it has more than its position says, of what is undone."""
         position = client.workbench.position
         return position is not None and position.seq <= self.saved_seq and client.ahead
 

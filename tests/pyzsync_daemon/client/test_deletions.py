@@ -62,6 +62,14 @@ def test_after_a_halt_nothing_is_deleted_until_the_next_connection(hub, replica,
     assert deletions.news(late, {}) is None
 
 
+def test_what_is_announced_again_does_not_count_twice(hub, replica, deletions):
+    assert news(hub, replica, deletions, range(25)) is None
+    assert news(hub, replica, deletions, range(25), connection=1) is None
+    assert news(hub, replica, deletions, range(31), connection=1) is not None
+    replica.index.record([], drop=names(range(25)))
+    assert news(hub, replica, deletions, range(31), connection=2) is not None
+
+
 def test_a_person_may_allow_it(client, hub):
     client.apply(*(hub.file(name, b"") for name in names(range(60))))
     client.reopen(allow_mass_delete=True)
@@ -88,16 +96,28 @@ def test_what_appears_is_set_off(hub, replica, deletions):
 def test_what_is_still_to_come_is_set_off(hub, replica, deletions):
     """A directory of large files was moved: they are prepared one by one."""
     waiting = tuple(f"big-{number}" for number in range(60))
-    assert news(hub, replica, deletions, range(60), waiting=waiting) is None
     assert news(hub, replica, deletions, range(60), waiting=names(range(60))) is not None
+    assert news(hub, replica, deletions, range(60), waiting=waiting, connection=1) is None
 
 
 def test_what_was_never_recorded_is_no_deletion(hub, replica, deletions):
     assert news(hub, replica, deletions, range(1000, 2000)) is None
 
 
+def test_a_judgement_that_the_disk_prevented_is_made_later(hub, replica, deletions):
+    """The board has forgotten by then what it asked."""
+    effect = Prepare(tuple(hub.absent(name) for name in names(range(31))))
+    records = replica.index.lookup(names(range(31)))
+    assert deletions.news(effect, records) is not None
+
+
 def test_a_snapshot_is_judged_as_a_whole(deletions):
-    assert deletions.snapshot(named=40, gone=20) is None
-    assert deletions.snapshot(named=20, gone=40) is not None
-    assert deletions.snapshot(named=60, gone=60) is None  # the whole tree was moved
-    assert str(deletions.snapshot(named=0, gone=60)) == "all 60 entries are gone"
+    assert deletions.snapshot(40, names(range(20))) is None
+    assert deletions.snapshot(20, names(range(40))) is not None
+    assert deletions.snapshot(60, names(range(60))) is None  # the whole tree was moved
+    assert str(deletions.snapshot(0, names(range(60)))) == "all 60 entries are gone"
+
+
+def test_what_a_snapshot_left_out_is_not_judged_again(hub, replica, deletions):
+    assert deletions.snapshot(60, names(range(60))) is None
+    assert news(hub, replica, deletions, range(60)) is None

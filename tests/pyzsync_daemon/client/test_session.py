@@ -320,13 +320,6 @@ def test_deletions_that_a_cut_interrupts_are_told_again():
     assert player.session.settled
 
 
-def test_deletions_of_a_snapshot_are_not_judged_twice():
-    player = Player(at=position(3)).connect(resumed=False)
-    player.receive(snapshot(at=position(9)))
-    player.complete(player.due(Prune), Pruned((absent("old", 0),)))
-    assert player.due(Prepare).deletions == ()
-
-
 # --- cuts ---
 
 
