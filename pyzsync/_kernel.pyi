@@ -1,4 +1,4 @@
-"""What both kernels offer: pyzsync/_kernel.c and its twin pyzsync/_numpy_kernel.py."""
+"""What both kernels offer, pyzsync/c and its twin pyzsync/_numpy_kernel.py, and its variants."""
 
 from typing import final
 
@@ -6,6 +6,10 @@ from pyzsync.weak import Data
 
 name: str
 
+# Only in C: which variant of the inner loops runs. The tests compare them.
+def simd_variants() -> list[str]: ...
+def simd() -> str: ...
+def use_simd(name: str, /) -> None: ...
 def hash_leaves(data: Data, /) -> tuple[bytes, bytes]: ...
 def hash_nodes(
     weak: Data, strong: Data, child_size: int, length: int, /

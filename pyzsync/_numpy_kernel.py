@@ -7,6 +7,8 @@ BLAKE3 compression written in numpy over all leaves of a window at once.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, final
 
@@ -25,15 +27,16 @@ name = "numpy"
 _DIGEST = 32
 _GIVE_UP = 64
 _GIVE_UP_SHIFT = 30
+_VAIN = 16
 _VAIN_RATIO = 8
+_VAIN_SHIFT = 31
 _MAX_WANTED = 2**31 - 1
 _MAX_OFFSET = 2**63 - 1
 # Positions rolled at once: the slice's few uint32 arrays stay in the second-level cache.
 _SLICE = 1 << 16
-# Candidates filtered at once, so that each meets what the ones before it changed.
+# Candidates made into Python numbers at once; those that a match before them overlaps are left out.
 _CHUNK = 512
 _LEAF_ROWS = 1 << 10
-_NEAR = 64
 
 
 def hash_leaves(data: Data, /) -> tuple[bytes, bytes]:
@@ -123,6 +126,15 @@ def _order(sums: NDArray[np.uint32], rows: NDArray[np.uint8]) -> NDArray[np.uint
     return order
 
 
+@dataclass(slots=True)
+class _Scan:
+    view: NDArray[np.uint8]
+    found: dict[int, int]  # the least position of each distinct block, by its place
+    failed: Counter[int]  # windows that were none of a group's blocks
+    vain: int = 0  # all of those
+    hashed: int = 0
+
+
 @final
 class Matcher:
     """The rolling search for wanted blocks.
@@ -148,53 +160,53 @@ class Matcher:
         self._group_sum, starts = np.unique(ordered, return_index=True)
         self._group_start = np.append(starts, ordered.size)
         self._first = _changes(ordered) | _changes(rows.reshape(-1, width)[self._order])
-        self._left = np.add.reduceat(self._first, starts, dtype=np.int64) if starts.size else starts
-        self._failed = np.zeros(starts.size, np.uint16)
-        self._alive = np.ones(starts.size, np.bool_)
-        self._live = starts.size
-        self._where = np.full(ordered.size, -1, np.int64)
+        self._where = np.full(ordered.size, _MAX_OFFSET, np.int64)
         bits = min(max((64 * starts.size).bit_length(), 16), 24)
         self._shift = 32 - bits
         self._filter = np.zeros(1 << bits, np.bool_)
         self._filter[self._group_sum >> np.uint32(self._shift)] = True
-        self._lock = Lock()  # held by the one scan, or offsets, that is running
-        self._scanned = 0
-        self._vain = 0
+        self._lock = Lock()  # held while a scan's finds are taken over
         self.pending = int(np.count_nonzero(self._first))
+        self._vain_ratio = _VAIN_RATIO + (self.pending * block >> _VAIN_SHIFT)
         self.hashed = 0
 
     def scan(self, data: Data, base: int, /) -> None:
-        """Try every window of `data`, whose first byte has offset `base`."""
+        """Try the windows of `data`, whose first byte has offset `base`."""
         view = as_bytes(data)
         if not 0 <= base <= _MAX_OFFSET - view.size:
             raise ValueError("base must not be negative, nor base + len(data) exceed 2**63 - 1")
         positions = view.size - self._block + 1
-        if positions > 0:
-            with self._lock:
-                self._scan(view, positions, base)
-
-    def _scan(self, view: NDArray[np.uint8], positions: int, base: int) -> None:
-        first, free = weak_sum(view[: self._block]), 0
-        for start in range(0, positions, _SLICE):
-            if not self._live:
-                break
-            count = min(_SLICE, positions - start)
-            sums = self._roll(view, start, count, first)
-            free = self._try(view, start, sums, base, free)
-            if start + count < positions:
-                last = start + count - 1
-                gone = int(view[last]) * power(self._block)
-                first = (int(sums[-1]) * B + int(view[last + self._block]) - gone) % MODULUS
-        self._scanned += positions
+        if positions <= 0 or not self._order.size:
+            return
+        scan = _Scan(view, {}, Counter())
+        self._scan(scan, positions)
+        with self._lock:
+            for place, position in scan.found.items():
+                self.pending -= self._where[place] == _MAX_OFFSET
+                self._where[place] = min(self._where[place], base + position)
+            self.hashed += scan.hashed
 
     def offsets(self) -> bytes:
-        """An int64 for each wanted block: an offset where it was found, or -1."""
+        """An int64 for each wanted block: the least offset where it was found, or -1."""
         places = np.arange(self._first.size)
         first = np.maximum.accumulate(np.where(self._first, places, 0))
         out = np.empty(places.size, "<i8")
         with self._lock:
-            out[self._order] = self._where[first]
+            where = self._where[first]
+        out[self._order] = np.where(where == _MAX_OFFSET, -1, where)
         return out.tobytes()
+
+    def _scan(self, scan: _Scan, positions: int) -> None:
+        view = scan.view
+        first, free = weak_sum(view[: self._block]), 0
+        for start in range(0, positions, _SLICE):
+            count = min(_SLICE, positions - start)
+            sums = self._roll(view, start, count, first)
+            free = self._try(scan, start, sums, free)
+            if start + count < positions:
+                last = start + count - 1
+                gone = int(view[last]) * power(self._block)
+                first = (int(sums[-1]) * B + int(view[last + self._block]) - gone) % MODULUS
 
     def _roll(
         self, view: NDArray[np.uint8], start: int, count: int, first: int
@@ -215,9 +227,7 @@ class Matcher:
         sums *= powers(_SLICE)[:count]
         return sums
 
-    def _try(
-        self, view: NDArray[np.uint8], start: int, sums: NDArray[np.uint32], base: int, free: int
-    ) -> int:
+    def _try(self, scan: _Scan, start: int, sums: NDArray[np.uint32], free: int) -> int:
         """Check the windows whose sum is wanted; the first position after what was found."""
         hits = np.flatnonzero(self._filter[(sums >> np.uint32(self._shift)).astype(np.intp)])
         groups = np.searchsorted(self._group_sum, sums[hits])
@@ -226,35 +236,28 @@ class Matcher:
         hits, groups = hits[wanted] + start, groups[wanted]
         for at in range(0, hits.size, _CHUNK):
             chunk = slice(at, at + _CHUNK)
-            keep = self._alive[groups[chunk]] & (hits[chunk] >= free)
+            keep = hits[chunk] >= free
             places, members = hits[chunk][keep].tolist(), groups[chunk][keep].tolist()
             for position, group in zip(places, members, strict=True):
-                if position >= free and self._check(view, position, group, base):
+                if position >= free and self._check(scan, position, group):
                     free = position + self._block
         return free
 
-    def _check(self, view: NDArray[np.uint8], position: int, group: int, base: int) -> bool:
-        """Hash the window unless its group is dead or too much was hashed in vain; is it wanted?"""
-        scanned = self._scanned + position
-        allowed = _GIVE_UP + scanned // self._block * _VAIN_RATIO
-        if not self._alive[group] or self._vain >= allowed:
+    def _check(self, scan: _Scan, position: int, group: int) -> bool:
+        """Hash the window, unless too much was hashed in vain; is it wanted?"""
+        if scan.vain >= _VAIN + position // self._block * self._vain_ratio:
             return False
-        self.hashed += 1
-        digest = self._digest(view[position : position + self._block])
+        if scan.failed[group] >= _GIVE_UP + (position >> _GIVE_UP_SHIFT):
+            return False
+        scan.hashed += 1
+        digest = self._digest(scan.view[position : position + self._block])
         start, stop = self._group_start[group : group + 2].tolist()
         place = bisect_left(range(stop), digest, start, stop, key=self._strong_at)
         if place == stop or self._strong_at(place) != digest:
-            self._vain += 1
-            self._failed[group] += 1
-            if self._failed[group] >= _GIVE_UP + (scanned >> _GIVE_UP_SHIFT):
-                self._kill(group)
+            scan.failed[group] += 1
+            scan.vain += 1
             return False
-        if self._where[place] < 0:
-            self._where[place] = base + position
-            self.pending -= 1
-            self._left[group] -= 1
-            if not self._left[group]:
-                self._kill(group)
+        scan.found.setdefault(place, position)
         return True
 
     def _digest(self, block: NDArray[np.uint8]) -> bytes:
@@ -266,20 +269,3 @@ class Matcher:
     def _strong_at(self, place: int) -> bytes:
         start = int(self._order[place]) * self._width
         return bytes(self._strong[start : start + self._width])
-
-    def _kill(self, group: int) -> None:
-        """Look for this weak sum no more; clear the filter's slot if no other is alive there."""
-        self._alive[group] = False
-        self._live -= 1
-        slot = self._slot(group)
-        for side in (-1, 1):
-            near = group + side
-            while 0 <= near < self._alive.size and self._slot(near) == slot:
-                # Many groups in one slot are crafted: to go through them at each death is slow.
-                if self._alive[near] or abs(near - group) == _NEAR:
-                    return
-                near += side
-        self._filter[slot] = False
-
-    def _slot(self, group: int) -> int:
-        return int(self._group_sum[group]) >> self._shift
