@@ -30,6 +30,7 @@ _GIVE_UP_SHIFT = 30
 _VAIN = 16
 _VAIN_RATIO = 8
 _VAIN_SHIFT = 31
+_CROWD = 8
 _MAX_WANTED = 2**31 - 1
 _MAX_OFFSET = 2**63 - 1
 # Positions rolled at once: the slice's few uint32 arrays stay in the second-level cache.
@@ -129,7 +130,8 @@ def _order(sums: NDArray[np.uint32], rows: NDArray[np.uint8]) -> NDArray[np.uint
 @dataclass(slots=True)
 class _Scan:
     view: NDArray[np.uint8]
-    found: dict[int, int]  # the least position of each distinct block, by its place
+    done: int  # what was found before this offset counts as found
+    found: dict[int, int]  # the position of each distinct block found by this call, by its place
     failed: Counter[int]  # windows that were none of a group's blocks
     vain: int = 0  # all of those
     hashed: int = 0
@@ -139,9 +141,9 @@ class _Scan:
 class Matcher:
     """The rolling search for wanted blocks.
 
-    The wanted blocks are kept in the order of (weak, strong). A run of equal weak sums is a group;
-    in it, a run of equal strong hashes is one distinct block, named by its first place. Both are
-    found by bisection, so that no crafted set of hashes makes a long chain.
+    Wanted blocks with equal weak and equal strong are one distinct block. These lie in the order of
+    (weak, strong), so that a run of equal sums is a group. All are found by bisection, so that no
+    crafted set of hashes makes a long chain.
     """
 
     def __init__(self, weak: Data, strong: Data, width: int, block: int, /) -> None:
@@ -154,31 +156,38 @@ class Matcher:
         if sums.size > _MAX_WANTED:
             raise ValueError("too many wanted blocks")
         self._levels, self._block, self._width = _level(block), block, width
-        self._order = _order(sums, rows.reshape(-1, width))
-        self._strong = rows.data
-        ordered = sums[self._order]
-        self._group_sum, starts = np.unique(ordered, return_index=True)
-        self._group_start = np.append(starts, ordered.size)
-        self._first = _changes(ordered) | _changes(rows.reshape(-1, width)[self._order])
-        self._where = np.full(ordered.size, _MAX_OFFSET, np.int64)
+        rows = rows.reshape(-1, width)
+        order = _order(sums, rows)
+        ordered = sums[order]
+        new = _changes(ordered) | _changes(rows[order])
+        self._which = np.empty(sums.size, np.intp)
+        self._which[order] = np.cumsum(new) - 1
+        self._sample = order[new]
+        self._strong = as_bytes(strong).data
+        self._group_sum, starts = np.unique(ordered[new], return_index=True)
+        self._group_start = np.append(starts, self._sample.size)
+        self._where = np.full(self._sample.size, _MAX_OFFSET, np.int64)
         bits = min(max((64 * starts.size).bit_length(), 16), 24)
         self._shift = 32 - bits
         self._filter = np.zeros(1 << bits, np.bool_)
         self._filter[self._group_sum >> np.uint32(self._shift)] = True
         self._lock = Lock()  # held while a scan's finds are taken over
-        self.pending = int(np.count_nonzero(self._first))
+        self.pending = self._sample.size
         self._vain_ratio = _VAIN_RATIO + (self.pending * block >> _VAIN_SHIFT)
         self.hashed = 0
 
-    def scan(self, data: Data, base: int, /) -> None:
-        """Try the windows of `data`, whose first byte has offset `base`."""
+    def scan(self, data: Data, base: int, done: int = -1, /) -> None:
+        """Try the windows of `data`, whose first byte has offset `base`.
+
+        What lies before offset `done` (if negative: before `base`) has been scanned.
+        """
         view = as_bytes(data)
         if not 0 <= base <= _MAX_OFFSET - view.size:
             raise ValueError("base must not be negative, nor base + len(data) exceed 2**63 - 1")
         positions = view.size - self._block + 1
-        if positions <= 0 or not self._order.size:
+        if positions <= 0 or not self._sample.size:
             return
-        scan = _Scan(view, {}, Counter())
+        scan = _Scan(view, base if done < 0 else done, {}, Counter())
         self._scan(scan, positions)
         with self._lock:
             for place, position in scan.found.items():
@@ -188,13 +197,10 @@ class Matcher:
 
     def offsets(self) -> bytes:
         """An int64 for each wanted block: the least offset where it was found, or -1."""
-        places = np.arange(self._first.size)
-        first = np.maximum.accumulate(np.where(self._first, places, 0))
-        out = np.empty(places.size, "<i8")
         with self._lock:
-            where = self._where[first]
-        out[self._order] = np.where(where == _MAX_OFFSET, -1, where)
-        return out.tobytes()
+            where = self._where[self._which]
+        where[where == _MAX_OFFSET] = -1
+        return where.astype("<i8", copy=False).tobytes()
 
     def _scan(self, scan: _Scan, positions: int) -> None:
         view = scan.view
@@ -249,16 +255,27 @@ class Matcher:
             return False
         if scan.failed[group] >= _GIVE_UP + (position >> _GIVE_UP_SHIFT):
             return False
+        start, stop = self._group_start[group : group + 2].tolist()
+        if self._spent(scan, start, stop):
+            return False
         scan.hashed += 1
         digest = self._digest(scan.view[position : position + self._block])
-        start, stop = self._group_start[group : group + 2].tolist()
         place = bisect_left(range(stop), digest, start, stop, key=self._strong_at)
-        if place == stop or self._strong_at(place) != digest:
+        unknown = place == stop or self._strong_at(place) != digest
+        if unknown or self._counts_as_found(scan, place):
             scan.failed[group] += 1
             scan.vain += 1
             return False
-        scan.found.setdefault(place, position)
+        scan.found[place] = position
         return True
+
+    def _counts_as_found(self, scan: _Scan, place: int) -> bool:
+        return place in scan.found or bool(self._where[place] < scan.done)
+
+    def _spent(self, scan: _Scan, start: int, stop: int) -> bool:
+        """Are all blocks of this group found? A crowd is never looked through."""
+        crowd = stop - start > _CROWD
+        return not crowd and all(self._counts_as_found(scan, at) for at in range(start, stop))
 
     def _digest(self, block: NDArray[np.uint8]) -> bytes:
         digests = _digests(block, LEAF)
@@ -267,5 +284,5 @@ class Matcher:
         return digests[: self._width]
 
     def _strong_at(self, place: int) -> bytes:
-        start = int(self._order[place]) * self._width
+        start = int(self._sample[place]) * self._width
         return bytes(self._strong[start : start + self._width])

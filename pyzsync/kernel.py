@@ -23,25 +23,28 @@ that other threads get their turn in between.
 
 Matcher. Each of the n wanted blocks is `block` = LEAF * FANOUT**k bytes long; `weak` has 4*n
 bytes, `strong` `width`*n (1 to 32 each: the digest of a leaf or a node, cut; the buffer is kept,
-not copied). `scan(data, base)` tries, from the left, every window of data that no match of this
-call overlaps; `base` is the offset of data[0] in what is being scanned, and pieces of it must
+not copied). `scan(data, base, done)` tries, from the left, every window of data that no match of
+this call overlaps; `base` is the offset of data[0] in what is being scanned, and pieces of it must
 overlap by block-1 bytes. `offsets()` is an int64 for each wanted block: the least offset where it
 was found, or -1; equal wanted blocks share one find. `pending` is the number of distinct wanted
 blocks not yet found, `hashed` of windows whose strong hash decided.
 
-What a scan finds depends on its data and on the wanted blocks alone, not on other scans. So pieces
-may be scanned in any order, by any number of threads that share a Matcher, always with the same
-result; and once nothing is pending, pieces behind all those scanned need not be.
+A block that was found is not looked for again, so that it does not hide others that overlap its
+copies. By itself that would let the result depend on which of two threads is quicker: a scan goes
+by what it found itself, and by what was found before the offset `done` (if negative: before
+`base`). If all that lies before `done` has been scanned when a call begins, the result depends on
+the pieces and their `done` alone, however many threads share the Matcher. Once nothing is pending,
+pieces behind all those begun need not be scanned.
 
 Only the strong hash decides a match. Time is linear in the data whatever bytes and hashes are
-crafted, by three rules:
+crafted, by three rules, which hold for each call:
 
-- after a match, its block is passed over, whether it was found before or not (an all-zero file);
-- a weak sum that met, in one call, 64 windows which were none of its blocks, and one more for each
-  GiB passed, is given up for the rest of the call (chance makes a quarter of one a GiB);
-- windows hashed in vain by a call may be 16, and for each block's length passed 8 more and twice
-  what chance makes (distinct * block / 2**32: one where 4 GiB are wanted); beyond that, windows go
-  unhashed.
+- a weak sum whose wanted blocks all count as found is not looked for (an all-zero file), unless
+  there are more than 8 of them; finding one of those again is a window hashed in vain;
+- a weak sum that made 64 windows be hashed in vain, and one more for each GiB passed, is given up
+  for the rest of the call (chance makes a quarter of one a GiB);
+- windows hashed in vain may be 16, and for each block's length passed 8 more and twice what chance
+  makes (distinct * block / 2**32: one where 4 GiB are wanted); beyond that, windows go unhashed.
 """
 
 from __future__ import annotations

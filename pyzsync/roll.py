@@ -6,8 +6,10 @@ since it alone reads old files, and it reads only the parts that the blueprint d
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,14 @@ PIECE = 1 << 18
 millions of blocks are: three times the speed of pieces of 2 MiB."""
 
 
+class Piece(NamedTuple):
+    """Old bytes to scan; those before ``done`` have been scanned when this one begins."""
+
+    start: int
+    stop: int
+    done: int
+
+
 def roll(
     blueprint: Blueprint,
     target: Target,
@@ -31,7 +41,6 @@ def roll(
     old_length: int,
     level: int,
     executor: Executor | None = None,
-    ahead: int = AHEAD,
 ) -> int:
     """Search the unused old bytes for the unmatched nodes of ``level``, at every offset.
 
@@ -47,11 +56,10 @@ def roll(
         matcher = Matcher(hashes.weak.data, hashes.strong.data, target.width, node_size(level))
         parts = unused(blueprint, old_length, node_size(level))
 
-        def scan(piece: tuple[int, int]) -> None:
-            start, stop = piece
-            matcher.scan(read(start, stop - start), start)
+        def scan(piece: Piece) -> None:
+            matcher.scan(read(piece.start, piece.stop - piece.start), piece.start, piece.done)
 
-        for _ in in_turn(scan, _pieces(matcher, parts, node_size(level)), executor, ahead):
+        for _ in in_turn(scan, _pieces(matcher, parts, node_size(level)), executor):
             pass
         sources = np.frombuffer(matcher.offsets(), dtype="<i8")
         hit = sources >= 0
@@ -80,18 +88,22 @@ def unused(blueprint: Blueprint, old_length: int, block: int) -> Runs:
     return list(zip(firsts[long].tolist(), lasts[long].tolist(), strict=True))
 
 
-def _pieces(matcher: Matcher, parts: Runs, block: int) -> Iterator[tuple[int, int]]:
+def _pieces(matcher: Matcher, parts: Runs, block: int) -> Iterator[Piece]:
     """Cut ranges into pieces that overlap by ``block - 1`` bytes, until nothing is pending.
 
     They ascend, and all that were taken are scanned to their end: what the others might hold lies
     behind every find, so that it is no matter when exactly the last block was found.
     """
     size = max(PIECE, 2 * block)
+    # The pieces that may be under way with one are as many whether there are threads or not, so
+    # that what counts as found is the same.
+    under_way: deque[int] = deque(maxlen=AHEAD)
     for start, stop in parts:
         for at in range(start, stop - (block - 1), size - (block - 1)):
             if not matcher.pending:
                 return
-            yield at, min(at + size, stop)
+            under_way.append(at)
+            yield Piece(at, min(at + size, stop), under_way[0])
 
 
 def _find_tail(

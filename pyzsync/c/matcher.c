@@ -86,15 +86,15 @@ static void matcher_dealloc(PyObject *self)
 static PyObject *matcher_scan(PyObject *self, PyObject *args)
 {
     Py_buffer data;
-    long long base;
-    if (!PyArg_ParseTuple(args, "y*L:scan", &data, &base))
+    long long base, done = -1;
+    if (!PyArg_ParseTuple(args, "y*L|L:scan", &data, &base, &done))
         return NULL;
     Matcher *m = (Matcher *)self;
     int64_t hashed = 0;
     bool fits = base >= 0 && base <= INT64_MAX - data.len;
     if (fits) {
         Py_BEGIN_ALLOW_THREADS
-        hashed = search(&m->wanted, data.buf, (size_t)data.len, base);
+        hashed = search(&m->wanted, data.buf, (size_t)data.len, base, done < 0 ? base : done);
         Py_END_ALLOW_THREADS
     } else
         fail("base must not be negative, nor base + len(data) exceed 2**63 - 1");
@@ -138,7 +138,9 @@ static PyObject *matcher_hashed(PyObject *self, void *unused)
 
 static PyMethodDef matcher_methods[] = {
     {"scan", matcher_scan, METH_VARARGS,
-     "scan($self, data, base, /)\n--\n\nTry every window of data, whose first byte has offset base."},
+     "scan($self, data, base, done=-1, /)\n--\n\n"
+     "Try the windows of data, whose first byte has offset base. What lies before offset done\n"
+     "(if negative: before base) has been scanned."},
     {"offsets", matcher_offsets, METH_NOARGS,
      "offsets($self, /)\n--\n\nAn int64 for each wanted block: an offset where it was found, or -1."},
     {0},

@@ -20,6 +20,8 @@ enum {
     VAIN_SHIFT = 31,    /* and twice what chance makes */
     FIRST_SWEEP = 256,  /* windows swept at once after a match; later MOST_SWEEP */
     PATIENCE = 8,       /* leaves that are hashed at once after a sweep: a set of lanes */
+    CROWD = 8,          /* blocks of one weak sum: of more it is not asked whether all are found */
+    RUN = 64,           /* bytes of a run compared at once */
     AT_ONCE = 64,       /* windows that are looked up or hashed at once: see tree.c */
 };
 
@@ -28,11 +30,15 @@ struct candidate {
     uint32_t place; /* of its sum's group */
 };
 
-/* How often each group met windows that were none of its blocks: a hash table that grows. */
-struct failures {
-    struct {
-        uint32_t place, count; /* count 0: a free slot */
-    } *slots;
+/* What this scan has seen of some places: a hash table that grows. */
+struct note {
+    uint32_t place;  /* of a distinct block, */
+    uint32_t failed; /* if it is its group's first: windows that were none of the group's blocks */
+    bool used, found;
+};
+
+struct notes {
+    struct note *slots;
     uint32_t used, mask;
 };
 
@@ -41,72 +47,106 @@ struct scan {
     const uint8_t *data;
     int64_t last; /* the last window's position */
     int64_t base;
+    int64_t done; /* what was found before this offset counts as found */
     uint64_t hashed, vain, vain_ratio;
-    struct failures failures;
+    struct notes notes;
     bool no_memory;
 };
 
 /* ---- the bounds ---- */
 
-static uint32_t slot_of(const struct failures *f, uint32_t place)
+static struct note *slot_of(const struct notes *n, uint32_t place)
 {
-    uint32_t slot = place * UINT32_C(0x9E3779B1) >> 7 & f->mask;
-    while (f->slots[slot].count && f->slots[slot].place != place)
-        slot = (slot + 1) & f->mask;
-    return slot;
+    uint32_t slot = place * UINT32_C(0x9E3779B1) >> 7 & n->mask;
+    while (n->slots[slot].used && n->slots[slot].place != place)
+        slot = (slot + 1) & n->mask;
+    return &n->slots[slot];
 }
 
-static bool grow(struct failures *f)
+static bool grow(struct notes *n)
 {
-    struct failures bigger = {.mask = f->slots ? 2 * f->mask + 1 : 255, .used = f->used};
+    struct notes bigger = {.mask = n->slots ? 2 * n->mask + 1 : 255, .used = n->used};
     bigger.slots = calloc((size_t)bigger.mask + 1, sizeof *bigger.slots);
     if (!bigger.slots)
         return false;
-    for (uint32_t i = 0; f->slots && i <= f->mask; i++)
-        if (f->slots[i].count)
-            bigger.slots[slot_of(&bigger, f->slots[i].place)] = f->slots[i];
-    free(f->slots);
-    *f = bigger;
+    for (uint32_t i = 0; n->slots && i <= n->mask; i++)
+        if (n->slots[i].used)
+            *slot_of(&bigger, n->slots[i].place) = n->slots[i];
+    free(n->slots);
+    *n = bigger;
     return true;
 }
 
-static void count_failure(struct scan *s, uint32_t place)
+/* The note of a place, to be written; NULL if there is no memory, which ends the scan. */
+static struct note *note_of(struct scan *s, uint32_t place)
 {
-    struct failures *f = &s->failures;
-    s->vain++;
-    if ((!f->slots || f->used > f->mask / 2) && !grow(f)) {
+    struct notes *n = &s->notes;
+    if ((!n->slots || n->used > n->mask / 2) && !grow(n)) {
         s->no_memory = true;
-        return;
+        return NULL;
     }
-    uint32_t slot = slot_of(f, place);
-    f->used += f->slots[slot].count == 0;
-    f->slots[slot].place = place;
-    f->slots[slot].count++;
+    struct note *note = slot_of(n, place);
+    n->used += !note->used;
+    note->used = true;
+    note->place = place;
+    return note;
+}
+
+/* The note of a place, or an empty one. */
+static struct note noted(const struct scan *s, uint32_t place)
+{
+    return s->notes.slots ? *slot_of(&s->notes, place) : (struct note){0};
+}
+
+/* Is this distinct block no longer looked for? */
+static bool counts_as_found(const struct scan *s, uint32_t place)
+{
+    return atomic_load_explicit(&s->w->where[place], memory_order_relaxed) < s->done ||
+           noted(s, place).found;
+}
+
+/* Are all blocks of this group found? A crowd is never looked through. */
+static bool spent(const struct scan *s, uint32_t place)
+{
+    uint32_t end = group_end(s->w, place, s->w->sums[place]);
+    if (end - place > CROWD)
+        return false;
+    for (; place < end; place++)
+        if (!counts_as_found(s, place))
+            return false;
+    return true;
 }
 
 /* May a window of this group be hashed? Once the answer is no for a position, it stays no. */
 static bool allowed(const struct scan *s, const struct candidate *c)
 {
     uint64_t position = (uint64_t)c->position;
-    if (s->vain >= VAIN + position / s->w->block * s->vain_ratio)
-        return false;
-    if (!s->failures.slots)
-        return true;
-    uint32_t failed = s->failures.slots[slot_of(&s->failures, c->place)].count;
-    return failed < GIVE_UP + (position >> GIVE_UP_SHIFT);
+    return s->vain < VAIN + position / s->w->block * s->vain_ratio &&
+           noted(s, c->place).failed < GIVE_UP + (position >> GIVE_UP_SHIFT) && !spent(s, c->place);
 }
 
 /* ---- deciding ---- */
 
-/* Is this window, whose digest is known, wanted? */
+static void count_failure(struct scan *s, uint32_t place)
+{
+    struct note *note = note_of(s, place);
+    s->vain++;
+    if (note)
+        note->failed++;
+}
+
+/* Is this window, whose digest is known, a block that is looked for? */
 static bool decide(struct scan *s, const struct candidate *c, const uint8_t *digest)
 {
     s->hashed++;
     uint32_t place = find_strong(s->w, c->place, digest);
-    if (place == s->w->distinct) {
+    if (place == s->w->distinct || counts_as_found(s, place)) {
         count_failure(s, c->place);
         return false;
     }
+    struct note *note = note_of(s, place);
+    if (note)
+        note->found = true;
     found_at(s->w, place, s->base + c->position);
     return true;
 }
@@ -184,7 +224,33 @@ struct queue {
     size_t count, patience;
 };
 
-/* Look up what a sweep from `position` let pass. The position after a match, or -1. */
+/* Hash what waits. The position after a match, or -1. */
+static int64_t settle_queue(struct scan *s, struct queue *q)
+{
+    int64_t after = q->count ? settle(s, q->list, q->count) : -1;
+    size_t most = PATIENCE * LEAF / s->w->block;
+    q->count = 0;
+    q->patience = 2 * q->patience <= most ? 2 * q->patience : q->patience;
+    return after;
+}
+
+/* If the window at `position` is one byte over and over, the first position with another sum, else -1. Such
+ * windows are not looked for again and again. */
+static int64_t run_end(const struct scan *s, int64_t position)
+{
+    const uint8_t *window = s->data + position, *stop = s->data + s->last + s->w->block;
+    if (window[0] != window[1] || memcmp(window, window + 1, s->w->block - 1) != 0)
+        return -1;
+    const uint8_t *end = window + s->w->block;
+    for (; stop - end >= RUN && memcmp(end - 1, end, RUN) == 0; end += RUN)
+        ;
+    while (end < stop && *end == *window)
+        end++;
+    return end - s->data - (int64_t)s->w->block + 1;
+}
+
+/* Look up what a sweep from `position` let pass. The position after a match, or after a run of windows that
+ * need no look, or -1. */
 static int64_t try_hits(struct scan *s, struct queue *q, int64_t position, const struct hit *hits,
                         size_t count)
 {
@@ -193,17 +259,22 @@ static int64_t try_hits(struct scan *s, struct queue *q, int64_t position, const
     for (size_t i = 0; i < count; i++) {
         struct candidate *c = &q->list[q->count];
         *c = (struct candidate){position + hits[i].at, find_group(s->w, hits[i].sum)};
-        if (c->place == s->w->distinct || !allowed(s, c))
+        if (c->place == s->w->distinct)
             continue;
-        fetch_sample(s->w, c->place);
-        if (++q->count < q->patience)
-            continue;
-        int64_t after = settle(s, q->list, q->count);
-        if (after >= 0)
-            return after;
-        size_t most = PATIENCE * LEAF / s->w->block;
-        q->count = 0;
-        q->patience = 2 * q->patience <= most ? 2 * q->patience : q->patience;
+        if (allowed(s, c)) {
+            fetch_sample(s->w, c->place);
+            if (++q->count < q->patience)
+                continue;
+            int64_t after = settle_queue(s, q);
+            if (after >= 0)
+                return after;
+        } else if (i && hits[i - 1].sum == hits[i].sum && spent(s, c->place)) {
+            int64_t end = run_end(s, c->position);
+            if (end < 0)
+                continue;
+            int64_t after = settle_queue(s, q);
+            return after >= 0 ? after : end;
+        }
     }
     return -1;
 }
@@ -225,12 +296,12 @@ static int64_t roll(struct scan *s, int64_t position)
         if (after >= 0 || s->no_memory)
             return after;
         if (end)
-            return q.count ? settle(s, q.list, q.count) : -1;
+            return settle_queue(s, &q);
         position += count;
     }
 }
 
-int64_t search(struct wanted *w, const uint8_t *data, size_t size, int64_t base)
+int64_t search(struct wanted *w, const uint8_t *data, size_t size, int64_t base, int64_t done)
 {
     if (!w->distinct || size < w->block)
         return 0;
@@ -239,6 +310,7 @@ int64_t search(struct wanted *w, const uint8_t *data, size_t size, int64_t base)
         .data = data,
         .last = (int64_t)(size - w->block),
         .base = base,
+        .done = done,
         .vain_ratio = VAIN_RATIO + ((uint64_t)w->distinct * w->block >> VAIN_SHIFT),
     };
     for (int64_t position = 0; position >= 0 && position <= s.last && !s.no_memory;) {
@@ -246,6 +318,6 @@ int64_t search(struct wanted *w, const uint8_t *data, size_t size, int64_t base)
         if (position >= 0)
             position = follow(&s, position);
     }
-    free(s.failures.slots);
+    free(s.notes.slots);
     return s.no_memory ? -1 : (int64_t)s.hashed;
 }

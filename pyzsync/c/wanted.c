@@ -50,8 +50,8 @@ uint32_t find_group(const struct wanted *w, uint32_t sum)
     return place < high && w->sums[place] == sum ? place : w->distinct;
 }
 
-/* The place after the last of `sum`, which has one at `place`: almost always the next one. */
-static uint32_t group_end(const struct wanted *w, uint32_t place, uint32_t sum)
+/* Almost always the next one. */
+uint32_t group_end(const struct wanted *w, uint32_t place, uint32_t sum)
 {
     if (place + 1 == w->distinct || w->sums[place + 1] != sum)
         return place + 1;

@@ -74,6 +74,9 @@ static inline void fetch_strong(const struct wanted *w, uint32_t place)
 /* The first place of the sum's group, or w->distinct if there is none. */
 uint32_t find_group(const struct wanted *w, uint32_t sum);
 
+/* The place after the last of `sum`, which has one at `place`. */
+uint32_t group_end(const struct wanted *w, uint32_t place, uint32_t sum);
+
 /* The place of the distinct block with this digest in the group at `place`, or w->distinct. */
 uint32_t find_strong(const struct wanted *w, uint32_t place, const uint8_t *digest);
 
