@@ -130,8 +130,9 @@ def _order(sums: NDArray[np.uint32], rows: NDArray[np.uint8]) -> NDArray[np.uint
 @dataclass(slots=True)
 class _Scan:
     view: NDArray[np.uint8]
-    done: int  # what was found before this offset counts as found
-    found: dict[int, int]  # the position of each distinct block found by this call, by its place
+    found: NDArray[np.bool_]  # which distinct blocks count as found
+    open: NDArray[np.bool_]  # which groups are looked for
+    finds: dict[int, int]  # the position of each distinct block found by this call, by its place
     failed: Counter[int]  # windows that were none of a group's blocks
     vain: int = 0  # all of those
     hashed: int = 0
@@ -187,10 +188,11 @@ class Matcher:
         positions = view.size - self._block + 1
         if positions <= 0 or not self._sample.size:
             return
-        scan = _Scan(view, base if done < 0 else done, {}, Counter())
+        found = self._where < (base if done < 0 else done)
+        scan = _Scan(view, found, self._open_groups(found), {}, Counter())
         self._scan(scan, positions)
         with self._lock:
-            for place, position in scan.found.items():
+            for place, position in scan.finds.items():
                 self.pending -= self._where[place] == _MAX_OFFSET
                 self._where[place] = min(self._where[place], base + position)
             self.hashed += scan.hashed
@@ -234,48 +236,66 @@ class Matcher:
         return sums
 
     def _try(self, scan: _Scan, start: int, sums: NDArray[np.uint32], free: int) -> int:
-        """Check the windows whose sum is wanted; the first position after what was found."""
+        """Check the windows whose sum is wanted; the first position that no match hides."""
+        hits, groups = self._wanted(sums)
+        for at in range(0, hits.size, _CHUNK):
+            keep = scan.open[groups[at : at + _CHUNK]]
+            keep &= hits[at : at + _CHUNK] + start >= free
+            places = (hits[at : at + _CHUNK][keep] + start).tolist()
+            members = groups[at : at + _CHUNK][keep].tolist()
+            for position, group in zip(places, members, strict=True):
+                if position >= free and self._check(scan, position, group):
+                    free = self._follow(scan, position, start, sums) + 1
+        return free
+
+    def _wanted(self, sums: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Which of the sums are wanted, and their groups."""
         hits = np.flatnonzero(self._filter[(sums >> np.uint32(self._shift)).astype(np.intp)])
         groups = np.searchsorted(self._group_sum, sums[hits])
         groups[groups == self._group_sum.size] = 0
-        wanted = self._group_sum[groups] == sums[hits]
-        hits, groups = hits[wanted] + start, groups[wanted]
-        for at in range(0, hits.size, _CHUNK):
-            chunk = slice(at, at + _CHUNK)
-            keep = hits[chunk] >= free
-            places, members = hits[chunk][keep].tolist(), groups[chunk][keep].tolist()
-            for position, group in zip(places, members, strict=True):
-                if position >= free and self._check(scan, position, group):
-                    free = position + self._block
-        return free
+        same = self._group_sum[groups] == sums[hits]
+        return hits[same], groups[same]
+
+    def _follow(self, scan: _Scan, match: int, start: int, sums: NDArray[np.uint32]) -> int:
+        """Try block after block behind a match while they are wanted; the last one's position."""
+        while match + 2 * self._block <= scan.view.size:
+            after = match + self._block
+            known = sums[after - start : after - start + 1]
+            if not known.size:
+                window = scan.view[after : after + self._block]
+                known = np.array([weak_sum(window)], np.uint32)
+            groups = self._wanted(known)[1].tolist()
+            if not (groups and self._check(scan, after, groups[0])):
+                break
+            match = after
+        return match
 
     def _check(self, scan: _Scan, position: int, group: int) -> bool:
         """Hash the window, unless too much was hashed in vain; is it wanted?"""
-        if scan.vain >= _VAIN + position // self._block * self._vain_ratio:
+        if not scan.open[group] or scan.vain >= _VAIN + position // self._block * self._vain_ratio:
             return False
         if scan.failed[group] >= _GIVE_UP + (position >> _GIVE_UP_SHIFT):
             return False
         start, stop = self._group_start[group : group + 2].tolist()
-        if self._spent(scan, start, stop):
-            return False
         scan.hashed += 1
         digest = self._digest(scan.view[position : position + self._block])
         place = bisect_left(range(stop), digest, start, stop, key=self._strong_at)
         unknown = place == stop or self._strong_at(place) != digest
-        if unknown or self._counts_as_found(scan, place):
+        if unknown or scan.found[place]:
             scan.failed[group] += 1
             scan.vain += 1
             return False
-        scan.found[place] = position
+        scan.finds[place] = position
+        scan.found[place] = True
+        if scan.found[start:stop].all() and stop - start <= _CROWD:
+            scan.open[group] = False
         return True
 
-    def _counts_as_found(self, scan: _Scan, place: int) -> bool:
-        return place in scan.found or bool(self._where[place] < scan.done)
-
-    def _spent(self, scan: _Scan, start: int, stop: int) -> bool:
-        """Are all blocks of this group found? A crowd is never looked through."""
-        crowd = stop - start > _CROWD
-        return not crowd and all(self._counts_as_found(scan, at) for at in range(start, stop))
+    def _open_groups(self, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which groups have a block that is looked for? A crowd is never looked through."""
+        starts, sizes = self._group_start[:-1], np.diff(self._group_start)
+        missing: NDArray[np.bool_] = np.logical_or.reduceat(~found, starts)
+        return missing | (sizes > _CROWD)
 
     def _digest(self, block: NDArray[np.uint8]) -> bytes:
         digests = _digests(block, LEAF)

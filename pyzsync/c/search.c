@@ -162,14 +162,14 @@ static void hash_candidates(const struct scan *s, const struct candidate *list, 
     hash_blocks(blocks, count, s->w->block, digests);
 }
 
-/* Try windows in turn until one is wanted. The position after it, or -1. */
+/* Try windows in turn until one is wanted. Its position, or -1. */
 static int64_t settle(struct scan *s, const struct candidate *list, size_t count)
 {
     uint8_t digests[PATIENCE * DIGEST];
     hash_candidates(s, list, count, digests);
     for (size_t i = 0; i < count; i++)
         if (allowed(s, &list[i]) && decide(s, &list[i], digests + DIGEST * i))
-            return list[i].position + (int64_t)s->w->block;
+            return list[i].position;
     return -1;
 }
 
@@ -187,9 +187,9 @@ static size_t wanted_front(const struct scan *s, struct candidate *list, const u
     return count;
 }
 
-/* From the end of a match on, try block after block, as long as they are wanted: where files agree, nothing
- * is rolled over. The position where to roll on. */
-static int64_t follow(struct scan *s, int64_t position)
+/* From a match on, try block after block, as long as they are wanted: where files agree, nothing is rolled
+ * over. Returns where to roll on: the last of them hides no window that overlaps it. */
+static int64_t follow(struct scan *s, int64_t match)
 {
     const int64_t block = (int64_t)s->w->block;
     const size_t most = blocks_at_once(s->w->block);
@@ -198,7 +198,7 @@ static int64_t follow(struct scan *s, int64_t position)
     uint8_t digests[AT_ONCE * DIGEST];
     for (size_t batch = 1;; batch = 2 * batch < most ? 2 * batch : most) {
         size_t count = 0;
-        for (int64_t at = position; count < batch && at <= s->last; at += block) {
+        for (int64_t at = match + block; count < batch && at <= s->last; at += block) {
             list[count].position = at;
             sums[count] = block_sum(s->data + at, s->w->block);
             if (!passes(s->w, sums[count]))
@@ -207,15 +207,23 @@ static int64_t follow(struct scan *s, int64_t position)
         }
         count = wanted_front(s, list, sums, count);
         if (count == 0)
-            return position;
+            return match + 1;
         hash_candidates(s, list, count, digests);
-        for (size_t i = 0; i < count; i++, position += block)
+        for (size_t i = 0; i < count; i++, match += block)
             if (!allowed(s, &list[i]) || !decide(s, &list[i], digests + DIGEST * i))
-                return position + 1;
+                return match + 1;
         if (count < batch)
-            return position;
+            return match + 1;
     }
 }
+
+/* Where a roll stopped: at a window that is wanted, or at one from which to roll on. Or at the data's end. */
+struct stop {
+    enum { END, MATCH, ROLL } why;
+    int64_t position;
+};
+
+static const struct stop at_end = {END, 0};
 
 /* Windows that wait to be hashed together. More may wait the longer nothing has matched: what was swept
  * behind a match is swept again. */
@@ -224,14 +232,14 @@ struct queue {
     size_t count, patience;
 };
 
-/* Hash what waits. The position after a match, or -1. */
-static int64_t settle_queue(struct scan *s, struct queue *q)
+/* Hash what waits. */
+static struct stop settle_queue(struct scan *s, struct queue *q)
 {
-    int64_t after = q->count ? settle(s, q->list, q->count) : -1;
+    int64_t match = q->count ? settle(s, q->list, q->count) : -1;
     size_t most = PATIENCE * LEAF / s->w->block;
     q->count = 0;
     q->patience = 2 * q->patience <= most ? 2 * q->patience : q->patience;
-    return after;
+    return match < 0 ? at_end : (struct stop){MATCH, match};
 }
 
 /* If the window at `position` is one byte over and over, the first position with another sum, else -1. Such
@@ -249,38 +257,33 @@ static int64_t run_end(const struct scan *s, int64_t position)
     return end - s->data - (int64_t)s->w->block + 1;
 }
 
-/* Look up what a sweep from `position` let pass. The position after a match, or after a run of windows that
- * need no look, or -1. */
-static int64_t try_hits(struct scan *s, struct queue *q, int64_t position, const struct hit *hits,
-                        size_t count)
+/* Look up what a sweep from `position` let pass: does it end here? */
+static struct stop try_hits(struct scan *s, struct queue *q, int64_t position, const struct hit *hits,
+                            size_t count)
 {
+    struct stop stop = at_end;
     for (size_t i = 0; i < count; i++)
         fetch_group(s->w, hits[i].sum);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && stop.why == END; i++) {
         struct candidate *c = &q->list[q->count];
         *c = (struct candidate){position + hits[i].at, find_group(s->w, hits[i].sum)};
         if (c->place == s->w->distinct)
             continue;
         if (allowed(s, c)) {
             fetch_sample(s->w, c->place);
-            if (++q->count < q->patience)
-                continue;
-            int64_t after = settle_queue(s, q);
-            if (after >= 0)
-                return after;
+            if (++q->count == q->patience)
+                stop = settle_queue(s, q);
         } else if (i && hits[i - 1].sum == hits[i].sum && spent(s, c->place)) {
             int64_t end = run_end(s, c->position);
-            if (end < 0)
-                continue;
-            int64_t after = settle_queue(s, q);
-            return after >= 0 ? after : end;
+            if (end >= 0 && (stop = settle_queue(s, q)).why == END)
+                stop = (struct stop){ROLL, end};
         }
     }
-    return -1;
+    return stop;
 }
 
-/* Roll from `position` until a window is wanted. The position after it, or -1. */
-static int64_t roll(struct scan *s, int64_t position)
+/* Roll from `position` until a window is wanted. */
+static struct stop roll(struct scan *s, int64_t position)
 {
     const struct variant *v = variant();
     struct queue q = {.patience = 1};
@@ -292,9 +295,9 @@ static int64_t roll(struct scan *s, int64_t position)
         bool end = position + count == s->last; /* its window is the last, there is no next sum */
         if (end && passes(s->w, sum))
             hits[found++] = (struct hit){(uint32_t)count, sum};
-        int64_t after = try_hits(s, &q, position, hits, found);
-        if (after >= 0 || s->no_memory)
-            return after;
+        struct stop stop = try_hits(s, &q, position, hits, found);
+        if (stop.why != END || s->no_memory)
+            return stop;
         if (end)
             return settle_queue(s, &q);
         position += count;
@@ -313,10 +316,11 @@ int64_t search(struct wanted *w, const uint8_t *data, size_t size, int64_t base,
         .done = done,
         .vain_ratio = VAIN_RATIO + ((uint64_t)w->distinct * w->block >> VAIN_SHIFT),
     };
-    for (int64_t position = 0; position >= 0 && position <= s.last && !s.no_memory;) {
-        position = roll(&s, position);
-        if (position >= 0)
-            position = follow(&s, position);
+    for (int64_t position = 0; position <= s.last && !s.no_memory;) {
+        struct stop stop = roll(&s, position);
+        if (stop.why == END)
+            break;
+        position = stop.why == MATCH ? follow(&s, stop.position) : stop.position;
     }
     free(s.notes.slots);
     return s.no_memory ? -1 : (int64_t)s.hashed;
