@@ -37,7 +37,7 @@ format: $(INSTALLED)
 	@$(BIN)/ruff format .
 
 # The stamp is written last, so that a failed installation is tried again.
-$(INSTALLED): pyproject.toml setup.py $(wildcard pyzsync/*.c pyzsync/*.h)
+$(INSTALLED): pyproject.toml setup.py $(wildcard pyzsync/c/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed, $(PYTHON) is older or missing: make PYTHON=python3.12 ..."; exit 1; } >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \

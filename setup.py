@@ -2,11 +2,39 @@
 
 from setuptools import Extension, setup
 
+PARTS = (
+    "blake3",
+    "blake3_avx2",
+    "matcher",
+    "module",
+    "rows",
+    "search",
+    "sweep",
+    "sweep_avx2",
+    "tree",
+    "variant",
+    "wanted",
+    "weak",
+)
+HEADERS = (
+    "blake3",
+    "blake3_rounds",
+    "common",
+    "matcher",
+    "rows",
+    "search",
+    "sweep",
+    "tree",
+    "wanted",
+    "weak",
+)
+
 setup(
     ext_modules=[
         Extension(
             "pyzsync._kernel",
-            sources=["pyzsync/_kernel.c"],
+            sources=[f"pyzsync/c/{part}.c" for part in PARTS],
+            depends=[f"pyzsync/c/{header}.h" for header in HEADERS],
             extra_compile_args=["-O3", "-std=c11", "-Wall", "-Wextra"],
             # A compiler that is missing or fails is a warning, not an error.
             optional=True,

@@ -7,6 +7,8 @@ BLAKE3 compression written in numpy over all leaves of a window at once.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, final
 
@@ -25,15 +27,17 @@ name = "numpy"
 _DIGEST = 32
 _GIVE_UP = 64
 _GIVE_UP_SHIFT = 30
+_VAIN = 16
 _VAIN_RATIO = 8
+_VAIN_SHIFT = 31
+_CROWD = 8
 _MAX_WANTED = 2**31 - 1
 _MAX_OFFSET = 2**63 - 1
 # Positions rolled at once: the slice's few uint32 arrays stay in the second-level cache.
 _SLICE = 1 << 16
-# Candidates filtered at once, so that each meets what the ones before it changed.
+# Candidates made into Python numbers at once; those that a match before them overlaps are left out.
 _CHUNK = 512
 _LEAF_ROWS = 1 << 10
-_NEAR = 64
 
 
 def hash_leaves(data: Data, /) -> tuple[bytes, bytes]:
@@ -123,13 +127,24 @@ def _order(sums: NDArray[np.uint32], rows: NDArray[np.uint8]) -> NDArray[np.uint
     return order
 
 
+@dataclass(slots=True)
+class _Scan:
+    view: NDArray[np.uint8]
+    found: NDArray[np.bool_]  # which distinct blocks count as found
+    open: NDArray[np.bool_]  # which groups are looked for
+    finds: dict[int, int]  # the position of each distinct block found by this call, by its place
+    failed: Counter[int]  # windows that were none of a group's blocks
+    vain: int = 0  # all of those
+    hashed: int = 0
+
+
 @final
 class Matcher:
     """The rolling search for wanted blocks.
 
-    The wanted blocks are kept in the order of (weak, strong). A run of equal weak sums is a group;
-    in it, a run of equal strong hashes is one distinct block, named by its first place. Both are
-    found by bisection, so that no crafted set of hashes makes a long chain.
+    Wanted blocks with equal weak and equal strong are one distinct block. These lie in the order of
+    (weak, strong), so that a run of equal sums is a group. All are found by bisection, so that no
+    crafted set of hashes makes a long chain.
     """
 
     def __init__(self, weak: Data, strong: Data, width: int, block: int, /) -> None:
@@ -142,59 +157,64 @@ class Matcher:
         if sums.size > _MAX_WANTED:
             raise ValueError("too many wanted blocks")
         self._levels, self._block, self._width = _level(block), block, width
-        self._order = _order(sums, rows.reshape(-1, width))
-        self._strong = rows.data
-        ordered = sums[self._order]
-        self._group_sum, starts = np.unique(ordered, return_index=True)
-        self._group_start = np.append(starts, ordered.size)
-        self._first = _changes(ordered) | _changes(rows.reshape(-1, width)[self._order])
-        self._left = np.add.reduceat(self._first, starts, dtype=np.int64) if starts.size else starts
-        self._failed = np.zeros(starts.size, np.uint16)
-        self._alive = np.ones(starts.size, np.bool_)
-        self._live = starts.size
-        self._where = np.full(ordered.size, -1, np.int64)
+        rows = rows.reshape(-1, width)
+        order = _order(sums, rows)
+        ordered = sums[order]
+        new = _changes(ordered) | _changes(rows[order])
+        self._which = np.empty(sums.size, np.intp)
+        self._which[order] = np.cumsum(new) - 1
+        self._sample = order[new]
+        self._strong = as_bytes(strong).data
+        self._group_sum, starts = np.unique(ordered[new], return_index=True)
+        self._group_start = np.append(starts, self._sample.size)
+        self._where = np.full(self._sample.size, _MAX_OFFSET, np.int64)
         bits = min(max((64 * starts.size).bit_length(), 16), 24)
         self._shift = 32 - bits
         self._filter = np.zeros(1 << bits, np.bool_)
         self._filter[self._group_sum >> np.uint32(self._shift)] = True
-        self._lock = Lock()  # held by the one scan, or offsets, that is running
-        self._scanned = 0
-        self._vain = 0
-        self.pending = int(np.count_nonzero(self._first))
+        self._lock = Lock()  # held while a scan's finds are taken over
+        self.pending = self._sample.size
+        self._vain_ratio = _VAIN_RATIO + (self.pending * block >> _VAIN_SHIFT)
         self.hashed = 0
 
-    def scan(self, data: Data, base: int, /) -> None:
-        """Try every window of `data`, whose first byte has offset `base`."""
+    def scan(self, data: Data, base: int, done: int = -1, /) -> None:
+        """Try the windows of `data`, whose first byte has offset `base`.
+
+        What lies before offset `done` (if negative: before `base`) has been scanned.
+        """
         view = as_bytes(data)
         if not 0 <= base <= _MAX_OFFSET - view.size:
             raise ValueError("base must not be negative, nor base + len(data) exceed 2**63 - 1")
         positions = view.size - self._block + 1
-        if positions > 0:
-            with self._lock:
-                self._scan(view, positions, base)
+        if positions <= 0 or not self._sample.size:
+            return
+        found = self._where < (base if done < 0 else done)
+        scan = _Scan(view, found, self._open_groups(found), {}, Counter())
+        self._scan(scan, positions)
+        with self._lock:
+            for place, position in scan.finds.items():
+                self.pending -= self._where[place] == _MAX_OFFSET
+                self._where[place] = min(self._where[place], base + position)
+            self.hashed += scan.hashed
 
-    def _scan(self, view: NDArray[np.uint8], positions: int, base: int) -> None:
+    def offsets(self) -> bytes:
+        """An int64 for each wanted block: the least offset where it was found, or -1."""
+        with self._lock:
+            where = self._where[self._which]
+        where[where == _MAX_OFFSET] = -1
+        return where.astype("<i8", copy=False).tobytes()
+
+    def _scan(self, scan: _Scan, positions: int) -> None:
+        view = scan.view
         first, free = weak_sum(view[: self._block]), 0
         for start in range(0, positions, _SLICE):
-            if not self._live:
-                break
             count = min(_SLICE, positions - start)
             sums = self._roll(view, start, count, first)
-            free = self._try(view, start, sums, base, free)
+            free = self._try(scan, start, sums, free)
             if start + count < positions:
                 last = start + count - 1
                 gone = int(view[last]) * power(self._block)
                 first = (int(sums[-1]) * B + int(view[last + self._block]) - gone) % MODULUS
-        self._scanned += positions
-
-    def offsets(self) -> bytes:
-        """An int64 for each wanted block: an offset where it was found, or -1."""
-        places = np.arange(self._first.size)
-        first = np.maximum.accumulate(np.where(self._first, places, 0))
-        out = np.empty(places.size, "<i8")
-        with self._lock:
-            out[self._order] = self._where[first]
-        return out.tobytes()
 
     def _roll(
         self, view: NDArray[np.uint8], start: int, count: int, first: int
@@ -215,47 +235,67 @@ class Matcher:
         sums *= powers(_SLICE)[:count]
         return sums
 
-    def _try(
-        self, view: NDArray[np.uint8], start: int, sums: NDArray[np.uint32], base: int, free: int
-    ) -> int:
-        """Check the windows whose sum is wanted; the first position after what was found."""
+    def _try(self, scan: _Scan, start: int, sums: NDArray[np.uint32], free: int) -> int:
+        """Check the windows whose sum is wanted; the first position that no match hides."""
+        hits, groups = self._wanted(sums)
+        for at in range(0, hits.size, _CHUNK):
+            keep = scan.open[groups[at : at + _CHUNK]]
+            keep &= hits[at : at + _CHUNK] + start >= free
+            places = (hits[at : at + _CHUNK][keep] + start).tolist()
+            members = groups[at : at + _CHUNK][keep].tolist()
+            for position, group in zip(places, members, strict=True):
+                if position >= free and self._check(scan, position, group):
+                    free = self._follow(scan, position, start, sums) + 1
+        return free
+
+    def _wanted(self, sums: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Which of the sums are wanted, and their groups."""
         hits = np.flatnonzero(self._filter[(sums >> np.uint32(self._shift)).astype(np.intp)])
         groups = np.searchsorted(self._group_sum, sums[hits])
         groups[groups == self._group_sum.size] = 0
-        wanted = self._group_sum[groups] == sums[hits]
-        hits, groups = hits[wanted] + start, groups[wanted]
-        for at in range(0, hits.size, _CHUNK):
-            chunk = slice(at, at + _CHUNK)
-            keep = self._alive[groups[chunk]] & (hits[chunk] >= free)
-            places, members = hits[chunk][keep].tolist(), groups[chunk][keep].tolist()
-            for position, group in zip(places, members, strict=True):
-                if position >= free and self._check(view, position, group, base):
-                    free = position + self._block
-        return free
+        same = self._group_sum[groups] == sums[hits]
+        return hits[same], groups[same]
 
-    def _check(self, view: NDArray[np.uint8], position: int, group: int, base: int) -> bool:
-        """Hash the window unless its group is dead or too much was hashed in vain; is it wanted?"""
-        scanned = self._scanned + position
-        allowed = _GIVE_UP + scanned // self._block * _VAIN_RATIO
-        if not self._alive[group] or self._vain >= allowed:
+    def _follow(self, scan: _Scan, match: int, start: int, sums: NDArray[np.uint32]) -> int:
+        """Try block after block behind a match while they are wanted; the last one's position."""
+        while match + 2 * self._block <= scan.view.size:
+            after = match + self._block
+            known = sums[after - start : after - start + 1]
+            if not known.size:
+                window = scan.view[after : after + self._block]
+                known = np.array([weak_sum(window)], np.uint32)
+            groups = self._wanted(known)[1].tolist()
+            if not (groups and self._check(scan, after, groups[0])):
+                break
+            match = after
+        return match
+
+    def _check(self, scan: _Scan, position: int, group: int) -> bool:
+        """Hash the window, unless too much was hashed in vain; is it wanted?"""
+        if not scan.open[group] or scan.vain >= _VAIN + position // self._block * self._vain_ratio:
             return False
-        self.hashed += 1
-        digest = self._digest(view[position : position + self._block])
+        if scan.failed[group] >= _GIVE_UP + (position >> _GIVE_UP_SHIFT):
+            return False
         start, stop = self._group_start[group : group + 2].tolist()
+        scan.hashed += 1
+        digest = self._digest(scan.view[position : position + self._block])
         place = bisect_left(range(stop), digest, start, stop, key=self._strong_at)
-        if place == stop or self._strong_at(place) != digest:
-            self._vain += 1
-            self._failed[group] += 1
-            if self._failed[group] >= _GIVE_UP + (scanned >> _GIVE_UP_SHIFT):
-                self._kill(group)
+        unknown = place == stop or self._strong_at(place) != digest
+        if unknown or scan.found[place]:
+            scan.failed[group] += 1
+            scan.vain += 1
             return False
-        if self._where[place] < 0:
-            self._where[place] = base + position
-            self.pending -= 1
-            self._left[group] -= 1
-            if not self._left[group]:
-                self._kill(group)
+        scan.finds[place] = position
+        scan.found[place] = True
+        if scan.found[start:stop].all() and stop - start <= _CROWD:
+            scan.open[group] = False
         return True
+
+    def _open_groups(self, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which groups have a block that is looked for? A crowd is never looked through."""
+        starts, sizes = self._group_start[:-1], np.diff(self._group_start)
+        missing: NDArray[np.bool_] = np.logical_or.reduceat(~found, starts)
+        return missing | (sizes > _CROWD)
 
     def _digest(self, block: NDArray[np.uint8]) -> bytes:
         digests = _digests(block, LEAF)
@@ -264,22 +304,5 @@ class Matcher:
         return digests[: self._width]
 
     def _strong_at(self, place: int) -> bytes:
-        start = int(self._order[place]) * self._width
+        start = int(self._sample[place]) * self._width
         return bytes(self._strong[start : start + self._width])
-
-    def _kill(self, group: int) -> None:
-        """Look for this weak sum no more; clear the filter's slot if no other is alive there."""
-        self._alive[group] = False
-        self._live -= 1
-        slot = self._slot(group)
-        for side in (-1, 1):
-            near = group + side
-            while 0 <= near < self._alive.size and self._slot(near) == slot:
-                # Many groups in one slot are crafted: to go through them at each death is slow.
-                if self._alive[near] or abs(near - group) == _NEAR:
-                    return
-                near += side
-        self._filter[slot] = False
-
-    def _slot(self, group: int) -> int:
-        return int(self._group_sum[group]) >> self._shift

@@ -1,10 +1,12 @@
 """The kernel: the few loops over single bytes, in C where it is built, else in numpy.
 
 `PYZSYNC_KERNEL=c` or `numpy` is a demand, not a preference: if it cannot be met, the import fails.
+So is `PYZSYNC_SIMD=avx2` or `portable`, which names the variant of the C kernel's inner loops; with
+no demand the best that the CPU runs is taken.
 Both kernels have the same names, signatures, results and errors; one test class holds them to it.
 Data comes in as any contiguous buffer and goes out as packed bytes, numbers little-endian.
 
-    name                            "c" or "numpy"
+    name, simd                      "c" or "numpy"; "avx2", "portable" or "none"
     hash_leaves(data)               -> weak (4 bytes a leaf), strong (32 bytes a leaf)
     hash_nodes(weak, strong, child_size, length)
                                     -> the same of the level above; each child covers child_size
@@ -21,21 +23,29 @@ that other threads get their turn in between.
 
 Matcher. Each of the n wanted blocks is `block` = LEAF * FANOUT**k bytes long; `weak` has 4*n
 bytes, `strong` `width`*n (1 to 32 each: the digest of a leaf or a node, cut; the buffer is kept,
-not copied). `scan(data, base)` tries, from the left, every window of data that no block found by
-this call overlaps; `base` is the offset of data[0] in what is being scanned, and pieces of it must
-overlap by block-1 bytes. `offsets()` is an int64 for each wanted block: an offset where it was
-found, or -1; equal wanted blocks share one find. `pending` is the number of distinct wanted blocks
-not yet found, `hashed` of windows whose strong hash was computed. Threads may share a Matcher:
-scans take turns.
+not copied). `scan(data, base, done)` tries the windows of data from the left. After a match it
+tries the window right behind; if that matches too, it passes over those between them, so that where
+files agree it need not roll. `base` is the offset of data[0] in what is being scanned, and pieces
+of it must overlap by block-1 bytes. `offsets()` is an int64 for each wanted block: the least offset
+where it was found, or -1; equal wanted blocks share one find. `pending` is the number of distinct
+wanted blocks not yet found, `hashed` of windows whose strong hash decided.
+
+A block that was found is not looked for again, so that it does not hide others that overlap its
+copies. By itself that would let the result depend on which of two threads is quicker: a scan goes
+by what it found itself, and by what was found before the offset `done` (if negative: before
+`base`). If all that lies before `done` has been scanned when a call begins, the result depends on
+the pieces and their `done` alone, however many threads share the Matcher. Once nothing is pending,
+pieces behind all those begun need not be scanned.
 
 Only the strong hash decides a match. Time is linear in the data whatever bytes and hashes are
-crafted, by three rules. They depend on the calls alone, so that the result is always the same:
+crafted, by three rules, which hold for each call:
 
-- a weak sum whose wanted blocks are all found is looked for no more (an all-zero file);
-- a weak sum that met 64 windows which were none of its blocks, and one more for each GiB scanned,
-  is given up (chance makes a quarter of one a GiB);
-- windows hashed in vain may be 64, and 8 more for each block's length scanned; beyond that,
-  windows go unhashed (chance makes n * block / 2**32: one where 4 GiB are wanted).
+- a weak sum whose wanted blocks all count as found is not looked for (an all-zero file), unless
+  there are more than 8 of them; finding one of those again is a window hashed in vain;
+- a weak sum that made 64 windows be hashed in vain, and one more for each GiB passed, is given up
+  for the rest of the call (chance makes a quarter of one a GiB);
+- windows hashed in vain may be 16, and for each block's length passed 8 more and twice what chance
+  makes (distinct * block / 2**32: one where 4 GiB are wanted); beyond that, windows go unhashed.
 """
 
 from __future__ import annotations
@@ -45,7 +55,7 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["Matcher", "equal_rows", "hash_leaves", "hash_nodes", "name"]
+__all__ = ["Matcher", "equal_rows", "hash_leaves", "hash_nodes", "name", "simd"]
 
 _MODULES = {"c": "pyzsync._kernel", "numpy": "pyzsync._numpy_kernel"}
 
@@ -72,11 +82,27 @@ def _load(demand: str) -> ModuleType:
         return importlib.import_module(_MODULES["numpy"])
 
 
+def _choose_simd(kernel: ModuleType, demand: str) -> str:
+    """The variant in use, which is the demanded one if there is a demand."""
+    variants = kernel.simd_variants() if kernel.name == "c" else ["none"]
+    if demand and demand not in variants:
+        raise ImportError(
+            f"PYZSYNC_SIMD={demand} demands a variant that does not run here "
+            f"({', '.join(variants)}): set it to one that does, or unset it"
+        )
+    if demand and kernel.name == "c":
+        kernel.use_simd(demand)
+    return demand or variants[0]
+
+
 if TYPE_CHECKING:
     from pyzsync._kernel import Matcher, equal_rows, hash_leaves, hash_nodes, name
+
+    simd: str
 else:
     _kernel = _load(os.environ.get("PYZSYNC_KERNEL", ""))
     name = _kernel.name
+    simd = _choose_simd(_kernel, os.environ.get("PYZSYNC_SIMD", ""))
     hash_leaves = _kernel.hash_leaves
     hash_nodes = _kernel.hash_nodes
     equal_rows = _kernel.equal_rows

@@ -6,25 +6,47 @@ since it alone reads old files, and it reads only the parts that the blueprint d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from typing import NamedTuple
 
 import numpy as np
 
 from pyzsync.blueprint import Blueprint
-from pyzsync.grid import WINDOW, node_size
+from pyzsync.grid import node_size
 from pyzsync.hashes import hash_level
 from pyzsync.kernel import Matcher
+from pyzsync.parallel import AHEAD, Read, in_turn
 from pyzsync.runs import Runs
 from pyzsync.target import Target
 
-Read = Callable[[int, int], bytes]
+PIECE = 1 << 18
+"""Bytes scanned at once: they leave the caches to the tables of what is wanted. Measured where
+millions of blocks are: three times the speed of pieces of 2 MiB."""
 
 
-def roll(blueprint: Blueprint, target: Target, read: Read, old_length: int, level: int) -> int:
+class Piece(NamedTuple):
+    """Old bytes to scan; those before ``done`` have been scanned when this one begins."""
+
+    start: int
+    stop: int
+    done: int
+
+
+def roll(
+    blueprint: Blueprint,
+    target: Target,
+    read: Read,
+    old_length: int,
+    level: int,
+    executor: Executor | None = None,
+) -> int:
     """Search the unused old bytes for the unmatched nodes of ``level``, at every offset.
 
     ``read(offset, size)`` returns old bytes of the caller's ``old_length``; fewer than asked means
-    that the file has shrunk, and that part is skipped. Returns the bytes found.
+    that the file has shrunk, and that part is skipped. It is called from the executor's threads if
+    there is one; the result is the same. Returns the bytes found.
     """
     nodes = np.flatnonzero(target.known(level) & blueprint.unmatched(level))
     whole = nodes[nodes < target.length // node_size(level)]
@@ -32,10 +54,13 @@ def roll(blueprint: Blueprint, target: Target, read: Read, old_length: int, leve
     if len(whole):
         hashes = target.hashes(level).take(whole)
         matcher = Matcher(hashes.weak.data, hashes.strong.data, target.width, node_size(level))
-        for start, stop in unused(blueprint, old_length, node_size(level)):
-            if not matcher.pending:
-                break
-            _scan(matcher, read, start, stop, node_size(level))
+        parts = unused(blueprint, old_length, node_size(level))
+
+        def scan(piece: Piece) -> None:
+            matcher.scan(read(piece.start, piece.stop - piece.start), piece.start, piece.done)
+
+        for _ in in_turn(scan, _pieces(matcher, parts, node_size(level)), executor):
+            pass
         sources = np.frombuffer(matcher.offsets(), dtype="<i8")
         hit = sources >= 0
         found = blueprint.fill("roll", level, whole[hit], sources[hit])
@@ -63,16 +88,22 @@ def unused(blueprint: Blueprint, old_length: int, block: int) -> Runs:
     return list(zip(firsts[long].tolist(), lasts[long].tolist(), strict=True))
 
 
-def _scan(matcher: Matcher, read: Read, start: int, stop: int, block: int) -> None:
-    """Feed one range in pieces that overlap by ``block - 1`` bytes."""
-    piece = max(WINDOW, 2 * block)
-    while stop - start >= block and matcher.pending:
-        asked = min(piece, stop - start)
-        data = read(start, asked)
-        matcher.scan(data, start)
-        if len(data) < asked:
-            return
-        start += asked - (block - 1)
+def _pieces(matcher: Matcher, parts: Runs, block: int) -> Iterator[Piece]:
+    """Cut ranges into pieces that overlap by ``block - 1`` bytes, until nothing is pending.
+
+    They ascend, and all that were taken are scanned to their end: what the others might hold lies
+    behind every find, so that it is no matter when exactly the last block was found.
+    """
+    size = max(PIECE, 2 * block)
+    # The pieces that may be under way with one are as many whether there are threads or not, so
+    # that what counts as found is the same.
+    under_way: deque[int] = deque(maxlen=AHEAD)
+    for start, stop in parts:
+        for at in range(start, stop - (block - 1), size - (block - 1)):
+            if not matcher.pending:
+                return
+            under_way.append(at)
+            yield Piece(at, min(at + size, stop), under_way[0])
 
 
 def _find_tail(

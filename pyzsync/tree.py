@@ -138,9 +138,9 @@ class TreeBuilder:
         return HashTree(self.length, self.base, top, tuple(levels))
 
 
-def build_tree(length: int, windows: Iterable[WindowHashes]) -> HashTree:
-    """The tree of a file from its windows in order; they say which base it has."""
-    builder: TreeBuilder | None = None
+def build_tree(length: int, windows: Iterable[WindowHashes], base: int | None = None) -> HashTree:
+    """The tree of a file from its windows in order; they say its base if it is not given."""
+    builder = None if base is None else TreeBuilder(length, base)
     for window, hashes in enumerate(windows):
         builder = builder or TreeBuilder(length, hashes.base)
         builder.put(window, hashes)

@@ -1,13 +1,14 @@
 import io
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from pyzsync.blueprint import Blueprint
-from pyzsync.grid import LEAF, WINDOW
+from pyzsync.grid import LEAF, WINDOW, node_size
 from pyzsync.match import compare_same_offset
-from pyzsync.roll import roll, unused
+from pyzsync.roll import PIECE, roll, unused
 from pyzsync.target import Target
 from pyzsync.tree import hash_stream
 
@@ -59,11 +60,11 @@ def test_bytes_that_moved_anywhere(level, shift):
 
 
 def test_the_old_file_is_read_once():
-    old = random.Random(8).randbytes(2 * WINDOW + 1000)
+    old = random.Random(8).randbytes(2 * PIECE + 1000)
     blueprint, target = search(bytes(LEAF) + OLD, 0)
     reader = Reader(old)
     assert roll(blueprint, target, reader, len(old), 0) == 0
-    scan = [(0, WINDOW), (WINDOW - 511, WINDOW), (2 * WINDOW - 1022, 2022)]
+    scan = [(0, PIECE), (PIECE - 511, PIECE), (2 * PIECE - 1022, 2022)]
     assert reader.reads[:3] == scan
     assert reader.size <= sum(size for _, size in scan) + 2 * 77
 
@@ -84,7 +85,7 @@ def test_all_found_stops_reading():
     blueprint, target = search(bytes(5 * WINDOW), 0)
     reader = Reader(zeros * (WINDOW // 16))
     assert roll(blueprint, target, reader, len(reader.data), 0) == 5 * WINDOW
-    assert reader.reads == [(0, WINDOW)]
+    assert reader.reads == [(0, PIECE)]
 
 
 def test_repeated_blocks_are_satisfied_by_one_find():
@@ -184,3 +185,21 @@ def test_offsets_beyond_4_gib():
     assert roll(blueprint, target, read, far + unit + 99, base) == unit
     assert blueprint.source[count] == far
     assert min(asked) == (5 << 30) - unit + 1
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_threads_find_the_same(level):
+    block = node_size(level)
+    part = random.Random(9).randbytes(3 * block + 300)
+    # Copies all over, so that it is a question which one is found, across the edges of pieces too.
+    old = b"".join(part[i % 7 :] + bytes(5000) for i in range(3 * PIECE // len(part)))
+    new = (
+        part + random.Random(10).randbytes(block) + bytes(2 * block) + old[2 * PIECE - 700 :][:2000]
+    )
+    alone, target = search(new, level)
+    roll(alone, target, Reader(old), len(old), level)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            together, _ = search(new, level)
+            roll(together, target, Reader(old), len(old), level, pool)
+            assert together.source.tolist() == alone.source.tolist()

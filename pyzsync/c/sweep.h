@@ -1,0 +1,14 @@
+/* The weak sum of every window, and the few that pass the filter. See struct variant. */
+#ifndef PYZSYNC_SWEEP_H
+#define PYZSYNC_SWEEP_H
+
+#include "common.h"
+
+size_t sweep_portable(const struct wanted *w, const uint8_t *data, size_t count, uint32_t *sum,
+                      struct hit *hits);
+#if WITH_AVX2
+size_t sweep_avx2(const struct wanted *w, const uint8_t *data, size_t count, uint32_t *sum,
+                  struct hit *hits);
+#endif
+
+#endif
