@@ -6,18 +6,18 @@ import asyncio
 import random
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from protocol.errors import Code, ProtocolError
-from protocol.messages import Announce, Goodbye, Message, Welcome
-from pyzsync_daemon import logs
+from protocol.messages import Goodbye, Message
 from pyzsync_daemon.client.backoff import Backoff
-from pyzsync_daemon.client.effects import Applied, Committed, Effect, Put, Result
+from pyzsync_daemon.client.effects import Effect, Result
 from pyzsync_daemon.client.link import Busy, Link, open_link
 from pyzsync_daemon.client.replica import WorkbenchSettings
+from pyzsync_daemon.client.report import Report, Summary
 from pyzsync_daemon.client.runner import Runner
 from pyzsync_daemon.client.session import ClientSession, Phase
 from pyzsync_daemon.client.workbench import Workbench
@@ -27,19 +27,6 @@ from pyzsync_daemon.progress import Feed
 from pyzsync_daemon.transport import AGENT
 
 __all__ = ["Summary", "follow"]
-
-
-@dataclass(slots=True)
-class Summary:
-    """What a client did. Bytes: ``fetched`` as content, ``received`` and ``sent`` in frames."""
-
-    applied: int = 0
-    fetched: int = 0
-    reused: int = 0
-    received: int = 0
-    sent: int = 0
-    conflicts: int = 0
-    seconds: float = 0.0
 
 
 async def follow(
@@ -56,8 +43,7 @@ async def follow(
         await daemon.run(stop)
     finally:
         await asyncio.to_thread(workbench.close)
-    daemon.summary.seconds = time.monotonic() - began
-    return daemon.summary
+    return replace(daemon.summary, seconds=time.monotonic() - began)
 
 
 def _open(settings: ClientSettings) -> Workbench:
@@ -85,9 +71,8 @@ class ClientDaemon:
     def __init__(
         self, settings: ClientSettings, workbench: Workbench, progress: Feed, *, once: bool
     ) -> None:
-        self.summary = Summary()
+        self._report = Report(progress, settings.hub)
         self._settings = settings
-        self._progress = progress
         self._once = once
         self._session = ClientSession(
             AGENT,
@@ -101,10 +86,12 @@ class ClientDaemon:
         self._link: Link | None = None
         self._level = asyncio.Event()  # set when the session has settled
         self._alarm: asyncio.TimerHandle | None = None
-        self._heard: dict[str, float] = {}  # path -> when its change was announced
-        self._fetched: dict[str, int] = {}  # path -> bytes of its blocks so far, for the progress
-        self._told: dict[str, str] = {}  # problems that were logged
         self._log = structlog.get_logger().bind(hub=settings.hub)
+
+    @property
+    def summary(self) -> Summary:
+        """What was done so far."""
+        return self._report.summary
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``, a defect, or (with ``once``) until the replica is level with the hub."""
@@ -155,7 +142,7 @@ class ClientDaemon:
             self._log.error("hub misbehaved", reason=str(error))
             return 0.0
         finally:
-            self._count(self._link)
+            self._report.link_closed(self._link.received, self._link.sent)
             self._link = None
             self._session.lost()
             self._pump()
@@ -179,26 +166,18 @@ class ClientDaemon:
 
     # --- events --------------------------------------------------------------------------------
 
-    def _received(self, message: Message) -> None:
+    def _received(self, messages: tuple[Message, ...]) -> None:
         now = time.monotonic()
-        self._session.receive(message, now)
-        match message:
-            case Welcome():
-                self._log.info("connected", agent=message.agent, resumed=message.resumed)
-            case Announce():
-                for change in message.changes:
-                    self._heard[change.path] = now
+        for message in messages:
+            self._session.receive(message, now)
+            self._report.received(message, now)
         self._pump()
 
     def _completed(self, results: list[tuple[Effect, Result]]) -> None:
         now = time.monotonic()
         for effect, result in results:
             self._session.complete(effect, result, now)
-            if isinstance(effect, Put):
-                self._staged(effect)
-            elif isinstance(result, Committed):
-                for applied in result.applied:
-                    self._applied(applied)
+            self._report.completed(effect, result, now)
         self._pump()
 
     def _pump(self) -> None:
@@ -214,52 +193,12 @@ class ClientDaemon:
         wake_at = self._session.wake_at()
         loop = asyncio.get_running_loop()
         self._alarm = None if wake_at is None else loop.call_later(wake_at - now, self._pump)
-        self._tell_problems()
+        self._report.problems(self._session.problems)
         if self._session.settled:
-            self._heard.clear()  # of changes that the disk showed already
+            self._report.settled()
             self._level.set()
         else:
             self._level.clear()
-
-    # --- what the user sees --------------------------------------------------------------------
-
-    def _staged(self, put: Put) -> None:
-        path, size = put.change.path, put.change.size
-        self._fetched[path] = min(self._fetched.get(path, 0) + put.size, size - 1)
-        self._progress(path, self._fetched[path], size)
-
-    def _applied(self, applied: Applied) -> None:
-        change, now = applied.change, time.monotonic()
-        if self._fetched.pop(change.path, None) is not None:
-            self._progress(change.path, change.size, change.size)
-        logs.applied(
-            path=change.path,
-            kind=change.kind.name.lower(),
-            size=change.size,
-            fetched=applied.fetched,
-            reused=applied.reused,
-            ms=(now - self._heard.pop(change.path, now)) * 1000,
-            conflict=applied.conflict,
-        )
-        summary = self.summary
-        summary.applied += 1
-        summary.fetched += applied.fetched
-        summary.reused += applied.reused
-        summary.conflicts += bool(applied.conflict)
-
-    def _tell_problems(self) -> None:
-        """Log each problem once, when it begins and when its reason changes."""
-        problems = self._session.problems
-        if problems == self._told:
-            return
-        for path, reason in problems.items():
-            if self._told.get(path) != reason:
-                self._log.error("not applied", path=path, reason=reason)
-        self._told = dict(problems)
-
-    def _count(self, link: Link) -> None:
-        self.summary.received += link.received
-        self.summary.sent += link.sent
 
     # --- the end -------------------------------------------------------------------------------
 

@@ -178,9 +178,10 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Answers ``Save``."""
+    """Answers ``Save``: the position that the disk has now, or ``error`` if it took none."""
 
     position: Position | None
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ class Audited:
     """Answers ``Audit``: recorded changes that the disk no longer shows."""
 
     changes: tuple[Change, ...]
+    error: str = ""  # why the disk could not be compared
 
 
 Result = Prepared | Planned | Committed | Saved | Pruned | Audited

@@ -40,6 +40,10 @@ class Ledger:
         return Save(self.hub, position)
 
     def saved(self, result: Saved) -> None:
-        """It is on disk."""
+        """It is on disk; or it is not, which costs no more than hearing some changes again.
+
+        The next position that is reached brings the next try: a failing disk is not pressed.
+        """
         self.saving = False
-        self.position = result.position
+        if not result.error:
+            self.position = result.position

@@ -48,10 +48,15 @@ async def open_link(settings: ClientSettings) -> ClientConnection:
         raise HubUnreachable(url, str(error) or type(error).__name__) from error
 
 
-class Link:
-    """A connection that stands. ``receive`` is called with each message, in order."""
+Receive = Callable[[tuple[Message, ...]], None]
 
-    def __init__(self, websocket: ClientConnection, receive: Callable[[Message], None]) -> None:
+
+class Link:
+    """A connection that stands. ``receive`` is called with the messages of each frame."""
+
+    def __init__(
+        self, websocket: ClientConnection, receive: Callable[[tuple[Message, ...]], None]
+    ) -> None:
         self.received = 0  # bytes of frames
         self.sent = 0
         self._websocket = websocket
@@ -85,8 +90,7 @@ class Link:
         with suppress(ConnectionClosed):
             async for frame in self._websocket:
                 self.received += len(frame)
-                for message in decode(frame):
-                    self._receive(message)
+                self._receive(decode(frame))
 
     async def _write(self) -> None:
         closing = False

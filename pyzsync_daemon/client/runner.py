@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from enum import Enum
+from typing import Final
 
 from pyzsync_daemon.client.board import BIG
 from pyzsync_daemon.client.effects import (
     Abandon,
     Audit,
+    Audited,
     Commit,
     Committed,
     Effect,
@@ -22,11 +25,17 @@ from pyzsync_daemon.client.effects import (
     Prepare,
     Prepared,
     Prune,
+    Pruned,
     Put,
     Result,
     Save,
+    Saved,
     State,
 )
+
+# A full, failing or busy disk, as the system tells it and as SQLite does. A damaged database is no
+# OperationalError: it ends the daemon.
+DISK_ERRORS: Final = (OSError, sqlite3.OperationalError)
 
 Work = Callable[[Effect], Result]
 Done = Callable[[list[tuple[Effect, Result]]], None]
@@ -85,7 +94,7 @@ class Runner:
     def _attempt(self, effect: Effect) -> Result:
         try:
             return self._work(effect)
-        except OSError as error:
+        except DISK_ERRORS as error:
             return _refusal(effect, error)
 
     def _deliver(self) -> None:
@@ -150,11 +159,8 @@ def lane_of(effect: Effect) -> Lane:
     return Lane.BIG if big else Lane.SMALL
 
 
-def _refusal(effect: Effect, error: OSError) -> Result:
-    """The disk said no to a whole effect: its changes are tried again later.
-
-    Raises the error again where no change can stand for it: without records there is no going on.
-    """
+def _refusal(effect: Effect, error: Exception) -> Result:
+    """The disk said no to a whole effect: what it was for is tried again later."""
     reason = str(error)
     match effect:
         case Prepare():
@@ -164,5 +170,9 @@ def _refusal(effect: Effect, error: OSError) -> Result:
             return Planned(effect.change, error=reason)
         case Commit():
             return Committed((), failed=tuple((change, reason) for change in effect.changes))
-        case Prune() | Audit() | _:
-            raise error
+        case Save():
+            return Saved(effect.position, error=reason)
+        case Prune():
+            return Pruned((), halted=reason)
+        case Audit():
+            return Audited((), error=reason)

@@ -245,7 +245,7 @@ class ClientSession:
 
     def _saved(self, result: Saved) -> None:
         self._ledger.saved(result)
-        if result.position is not None and self.phase is Phase.SYNCING:
+        if result.position and not result.error and self.phase is Phase.SYNCING:
             self._messages.append(Ack(result.position.seq))
 
     def _advance(self) -> None:

@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 
 from blake3 import blake3
@@ -179,6 +179,15 @@ class Staging:
         """The remains of ``path``, fullest last; whoever takes them removes or leaves them."""
         with self._lock:
             return self._remains.pop(_key(path), [])
+
+    def forget_remains(self, named: Set[str]) -> None:
+        """Remove the remains of all paths but those ``named``: their files will not come."""
+        keys = {_key(path) for path in named}
+        with self._lock:
+            gone = [key for key in self._remains if key not in keys]
+            names = [name for key in gone for name in self._remains.pop(key)]
+        for name in names:
+            self.remove(name)
 
     def _filled(self, name: str) -> int:
         status = self.lstat(name)

@@ -216,6 +216,7 @@ class Workbench:
         halt = self._deletions.snapshot(len(effect.paths), len(gone))
         if halt is not None:
             return Pruned((), str(halt))
+        self._replica.staging.forget_remains(effect.paths)
         if self._settings.mirror:
             gone += census.foreign(self._replica, effect.paths)
         return Pruned(tuple(gone))

@@ -2,7 +2,10 @@
 
 import pytest
 
-from tests.integration.support import Fleet
+pytest.register_assert_rewrite("tests.integration.bench", "tests.integration.support")
+
+from tests.integration.support import Fleet  # noqa: E402 - after it is to be rewritten
+from tests.integration.zygote import Zygote  # noqa: E402
 
 
 @pytest.fixture
@@ -24,3 +27,12 @@ def root(tmp_path):
     made = tmp_path / "root"
     made.mkdir()
     return made
+
+
+@pytest.fixture(scope="module")
+def zygotes():
+    """Two processes that fork: one for hubs, one for clients."""
+    made = (Zygote(), Zygote())
+    yield made
+    for each in made:
+        each.close()

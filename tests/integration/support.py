@@ -6,12 +6,13 @@ Nothing sleeps for luck: every wait is for a condition, and its bound is far bey
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from tests.simulation.disk import tree_of
+from tests.simulation.disk import tree_of, walk
 
 TOP = Path(__file__).parents[2]
 BOUND = 45.0  # seconds
@@ -28,15 +29,32 @@ def until(condition, what, bound=BOUND):
     return result
 
 
-def trees(*roots):
-    """The trees at some roots; one that changes while it is read differs from all others."""
+def shape_of(root):
+    """A tree without the bytes of its files, of which only the sizes are looked at."""
+    found = {}
+    for name, path in walk(root):
+        status = path.lstat()
+        what = path.readlink() if stat.S_ISLNK(status.st_mode) else status.st_size
+        what = 0 if stat.S_ISDIR(status.st_mode) else what
+        mode = stat.S_IFMT(status.st_mode) if path.is_symlink() else status.st_mode
+        found[name] = (mode, status.st_mtime_ns, what)
+    return found
+
+
+def looked_at(look, *roots):
+    """What ``look`` finds at some roots; one that changes meanwhile differs from all others."""
     found = []
     for root in roots:
         try:
-            found.append(tree_of(root))
+            found.append(look(root))
         except (FileNotFoundError, NotADirectoryError):
             found.append({"changing": (str(root),)})
     return found
+
+
+def trees(*roots):
+    """The trees at some roots, with all bytes."""
+    return looked_at(tree_of, *roots)
 
 
 def differences(left, right):
@@ -55,8 +73,12 @@ def until_equal(root, *replicas, bound=BOUND):
     """Wait until the replicas hold what the root holds: kinds, modes, mtimes, targets, bytes."""
 
     def equal():
-        first, *others = trees(root, *replicas)
-        return all(other == first for other in others)
+        """All bytes are read only when everything else is equal."""
+        for look in (shape_of, tree_of):
+            first, *others = looked_at(look, root, *replicas)
+            if any(other != first for other in others):
+                return False
+        return True
 
     def told():
         first, *others = trees(root, *replicas)
@@ -193,3 +215,15 @@ class Fleet:
         daemon = kind(name, self.place / f"{name}.log", arguments, {**given, **env})
         self.daemons.append(daemon)
         return daemon
+
+
+def offset(daemon, path):
+    """How far a process has read a file that it has open; None if it has not."""
+    for descriptor in Path(f"/proc/{daemon.pid}/fd").iterdir():
+        try:
+            if descriptor.readlink() == path:
+                info = Path(f"/proc/{daemon.pid}/fdinfo/{descriptor.name}").read_text()
+                return int(info.split()[1])
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    return None

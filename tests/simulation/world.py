@@ -15,7 +15,7 @@ import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from protocol import codec, runs
@@ -43,6 +43,8 @@ IDENTITY = "the simulated hub"
 # Of a tree of five files all may go: the guard against that has tests of its own.
 SETTINGS = WorkbenchSettings(allow_mass_delete=True)
 PATIENCE = 60  # times that the clock may move on before everyone has to be level
+SLOW_SHARE = 0.15  # of the effects are slow: they run when up to SLOWEST other moves were made
+SLOWEST = 60
 AHEAD_NS = 3_600_000_000_000  # the clients' clock: so late that every time on disk is settled
 
 
@@ -170,6 +172,14 @@ class Corruption:
         return replace(message, data=bytes(data))
 
 
+@dataclass(slots=True, eq=False)
+class Pending:
+    """An effect that has yet to run, and how many other moves are made before it does."""
+
+    effect: Effect
+    wait: int
+
+
 class ClientSide:
     """A replica, its session, and the effects that have yet to run."""
 
@@ -179,8 +189,10 @@ class ClientSide:
         settings: WorkbenchSettings,
         clock: Callable[[], int],
         now: Callable[[], float],
+        wait: Callable[[], int],
     ) -> None:
         self.root, self._settings, self._clock, self._now = root, settings, clock, now
+        self._wait = wait
         self.link: Link | None = None
         self.on_step: Callable[[str], None] = lambda _: None  # called after each step of a commit
         self.transit: Transit = lambda messages: messages  # what the network makes of a frame
@@ -198,14 +210,14 @@ class ClientSide:
             step=lambda name: self.on_step(name),
         )
         self.session = ClientSession("sim", self.workbench.hub, self.workbench.position, 2**24)
-        self.effects: list[Effect] = []
+        self.pending: list[Pending] = []
         self.session.audit()
         self.pump()
 
     def stop(self) -> None:
         """The process is gone: whatever it knew beyond its disk is too."""
         self.link = None
-        self.effects.clear()
+        self.pending.clear()
         self.workbench.close()
 
     def restart(self) -> None:
@@ -246,13 +258,18 @@ class ClientSide:
     def pump(self) -> None:
         """Take what the session wants done and said."""
         messages, effects = self.session.take(self._now())
-        self.effects += effects
+        self.pending += [Pending(effect, self._wait()) for effect in effects]
         if self.link is not None:
             self.link.up.extend(codec.join(encode(messages)))
 
-    def run(self, effect: Effect) -> None:
+    @property
+    def effects(self) -> list[Effect]:
+        return [pending.effect for pending in self.pending]
+
+    def run(self, pending: Pending) -> None:
         """Run one of the effects that wait; they end in any order."""
-        self.effects.remove(effect)
+        self.pending.remove(pending)
+        effect = pending.effect
         result = self.workbench.run(effect)
         if isinstance(effect, Put):
             received = runs.count(effect.query.leaves) - runs.count(effect.gone)
@@ -273,6 +290,14 @@ class ClientSide:
                     raise Killed(name)
 
         self.on_step = die
+
+    @property
+    def ahead(self) -> bool:
+        """It has, or works on, changes beyond the position that it has saved."""
+        position = self.workbench.position
+        records = self.workbench._replica.index.records()
+        beyond = position and any(record.change.seq > position.seq for record in records)
+        return bool(beyond) or not self.session.settled
 
     @property
     def level(self) -> bool:
@@ -300,8 +325,8 @@ class World:
         self._ticks = time.time_ns() + AHEAD_NS if trusting else 10**18
         self.hub = HubSide(where / "hub", where / "hub-state", identity)
         self.clients = [
-            ClientSide(where / f"client{number}", settings, self._clock, lambda: self.now)
-            for number in range(clients)
+            ClientSide(where / f"client{n}", settings, self._clock, lambda: self.now, self._wait)
+            for n in range(clients)
         ]
 
     def close(self) -> None:
@@ -323,18 +348,21 @@ class World:
 
     def step(self) -> bool:
         """One random move; False when nothing can happen by itself before time passes."""
-        moves: list[tuple[ClientSide, Effect] | Move] = []
+        moves: list[tuple[ClientSide, Pending] | Move] = []
+        slow: list[tuple[ClientSide, Pending]] = []
         for client in self.clients:
-            moves += [(client, effect) for effect in client.effects]
+            for pending in client.pending:
+                (slow if pending.wait else moves).append((client, pending))
+                pending.wait = max(0, pending.wait - 1)
             if client.link is not None:
                 moves += client.link.moves()
-        if not moves:
+        if not (moves or slow):
             return False
-        move = self.random.choice(moves)
+        move = self.random.choice(moves or slow)
         if isinstance(move, tuple):
-            client, effect = move
+            client, pending = move
             try:
-                client.run(effect)
+                client.run(pending)
             except Killed:
                 client.restart()
         else:
@@ -396,6 +424,10 @@ class World:
         for client in self.clients:
             client.pump()
         return True
+
+    def _wait(self) -> int:
+        """Some effects take as long as dozens of others."""
+        return self.random.randrange(SLOWEST) if self.random.random() < SLOW_SHARE else 0
 
     def _clock(self) -> int:
         self._ticks += 1_000_000

@@ -45,3 +45,15 @@ def test_a_new_pin_keeps_the_position():
     ledger = Ledger(b"", position(3))
     ledger.meet(HUB)
     assert ledger.save(None) == Save(HUB, position(3))
+
+
+def test_what_the_disk_refused_is_tried_with_the_next_position():
+    ledger = Ledger(b"", None)
+    ledger.meet(HUB)
+    assert ledger.save(position(3)) == Save(HUB, position(3))
+    ledger.saved(Saved(position(3), error="full"))
+    assert ledger.position is None
+    assert ledger.save(None) is None  # a failing disk is not pressed
+    assert ledger.save(position(4)) == Save(HUB, position(4))
+    ledger.saved(Saved(position(4)))
+    assert ledger.position == position(4)

@@ -77,7 +77,7 @@ async def test_messages_arrive_in_order_and_are_counted():
     async with hub_that(say) as hub:
         link = Link(await open_link(hub.settings), heard.append)
         await link.run()
-    assert heard == [Ack(1), Ack(2), Goodbye(Code.DRAINING)]
+    assert heard == [(Ack(1), Ack(2)), (Goodbye(Code.DRAINING),)]
     assert (link.received, link.sent) == (sum(map(len, frames)), 0)
 
 
@@ -119,8 +119,8 @@ async def test_what_the_session_refuses_is_told_too():
     async def say(websocket):
         await websocket.send(codec.encode(Announce(())))
 
-    def refuse(message):
-        raise UnexpectedMessage("greeting", type(message).__name__)
+    def refuse(messages):
+        raise UnexpectedMessage("greeting", type(messages[0]).__name__)
 
     async with hub_that(say) as hub:
         link = Link(await open_link(hub.settings), refuse)

@@ -38,11 +38,11 @@ from tests.pyzsync_daemon.client.values import (
 class Player:
     """A pipeline, and what it has said and wanted."""
 
-    def __init__(self):
-        self.pipeline = Pipeline(2**24)
+    def __init__(self, max_bytes=2**24, max_queries=256):
+        self.pipeline = Pipeline(max_bytes)
         self.board = self.pipeline.board
         self.now = 0.0
-        self.pipeline.connected(256)
+        self.pipeline.connected(max_queries)
         self.gets, self.queries = [], []
 
     def announce(self, *changes):
@@ -206,6 +206,23 @@ def test_active_paths_are_bounded(player):
             upcoming += player.complete(prepare, result)
         effects = upcoming
     assert active == MAX_ACTIVE
+
+
+def test_blocks_that_wait_for_the_disk_are_in_flight():
+    player, (one, two) = Player(max_bytes=LEAF), (block_query(1, 0), block_query(1, 1))
+    player.fetching(file("a"), one, two)
+    put = player.only(player.answer(blocks(one)), Put)
+    assert player.queries == [one]
+    assert player.complete(put, Planned(put.change)) == []
+    assert player.queries == [one, two]
+
+
+def test_what_was_given_up_is_not_asked_for():
+    player, (one, two) = Player(max_queries=1), (block_query(1, 0), block_query(1, 1))
+    player.fetching(file("a"), one, two)
+    player.only(player.announce(absent("a", 2)), Abandon)
+    assert player.answer(blocks(one)) == []
+    assert player.queries == [one]
 
 
 def test_a_path_that_is_announced_again_keeps_its_place(player):

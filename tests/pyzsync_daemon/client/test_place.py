@@ -85,3 +85,32 @@ def test_what_was_displaced_and_not_put_away_is_seen(client, hub, replica):
     place(replica, one)
     assert one.error
     assert not nothing_displaced(replica, one)
+
+
+def test_a_directory_waits_for_deletions_of_another_commit(client, hub):
+    client.apply(hub.directory("d"), hub.directory("d/inner"), hub.directory("other"))
+    inner, outer = hub.absent("d/inner"), hub.absent("d")
+    client.stage(inner, outer)
+    (failed,) = client.commit(outer).failed
+    assert failed[0] == outer
+    client.commit(inner)
+    client.apply(outer)
+    assert client.tree() == {"other": None}
+
+
+def test_a_directory_that_is_not_empty_stays_for_what_the_hub_never_published(client, hub):
+    client.apply(hub.directory("d"))
+    (client.root / "d/mine").write_bytes(b"mine")
+    client.apply(hub.absent("d"))
+    assert client.tree() == {"d": None, "d/mine": b"mine"}
+
+
+def test_a_directory_made_for_an_earlier_commit_is_not_displaced(client, hub):
+    (client.root / "d").write_bytes(b"mine")
+    outer, inner = hub.directory("d"), hub.directory("d/inner")
+    client.stage(outer, inner)
+    client.commit(inner)  # ``outer`` waits to hear whether the hub once published the file
+    committed = client.commit(outer)
+    assert (committed.again, client.tree()) == ((outer,), {"d": None, "d/inner": None})
+    client.apply(outer)
+    assert client.conflicts() == [b"mine"]

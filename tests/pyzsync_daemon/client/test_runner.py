@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import sqlite3
 import threading
 
 import pytest
@@ -16,11 +17,13 @@ from pyzsync_daemon.client.effects import (
     Planned,
     Prepare,
     Prune,
+    Pruned,
     Save,
+    Saved,
     State,
 )
 from pyzsync_daemon.client.runner import Lane, Runner, lane_of
-from tests.pyzsync_daemon.client.values import HUB, directory, file, ready
+from tests.pyzsync_daemon.client.values import HUB, directory, file, position, ready
 
 SMALL, LARGE = file("small"), file("large", size=BIG + 1)
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -116,14 +119,26 @@ async def test_a_disk_that_says_no_is_a_result(effect):
     await desk.runner.close()
 
 
-@pytest.mark.parametrize("effect", [Save(HUB, None), Prune(frozenset()), Audit()])
-async def test_a_disk_that_fails_the_records_ends_the_daemon(effect):
+@pytest.mark.parametrize("error", [FULL, sqlite3.OperationalError("database or disk is full")])
+async def test_a_disk_that_fails_the_records_is_told_and_survived(error):
     def work(effect):
-        raise FULL
+        raise error
 
     desk = Desk(work)
-    desk.runner.start(effect)
-    with pytest.raises(OSError, match="No space left"):
+    assert await desk.run(Save(HUB, position(3))) == Saved(position(3), error=str(error))
+    assert await desk.run(Prune(frozenset())) == Pruned((), halted=str(error))
+    assert await desk.run(Audit()) == Audited((), error=str(error))
+    assert not desk.runner.failed.done()
+    await desk.runner.close()
+
+
+async def test_damaged_records_end_the_daemon():
+    def work(effect):
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    desk = Desk(work)
+    desk.runner.start(Audit())
+    with pytest.raises(sqlite3.DatabaseError, match="malformed"):
         await desk.runner.failed
     await desk.runner.close()
 

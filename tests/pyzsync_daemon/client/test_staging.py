@@ -102,3 +102,13 @@ def test_staging_is_not_reached_through_a_symlink(tmp_path):
     with Root(tmp_path / "root") as root, pytest.raises(EscapesRoot):
         Staging(root)
     assert STAGING.startswith(".pyzsync/")
+
+
+def test_the_fullest_remains_are_kept_in_whatever_order_they_are_found(staging):
+    names = [staging.new_file("a", b"v" * 32, 40_960) for _ in range(4)]
+    for name, size in zip(names, (40_960, 0, 20_480, 0), strict=True):
+        with staging.open(name) as file:
+            file.write(0, b"x" * size)
+    for name in names:
+        staging.leave(name)
+    assert staging.take_remains("a") == [names[2], names[0]]

@@ -240,6 +240,18 @@ def test_a_snapshot_prunes_what_it_does_not_name(client, hub):
     assert client.tree() == {"a": b"a", "b": b"b", "mine": b"mine"}
 
 
+def test_a_snapshot_ends_what_was_left_of_paths_that_it_does_not_name(client, hub):
+    """Nobody would ever come for it: a file of the hub's that vanished while a client was away."""
+    for name in ("gone", "here"):
+        client.prepare(hub.file(name, name.encode() * 1000))
+    client.reopen()
+    assert len(os.listdir(client.root / ".pyzsync/staging")) == 2
+    client.bench.run(Prune(frozenset({"here"})))
+    assert len(os.listdir(client.root / ".pyzsync/staging")) == 1
+    client.apply(hub.file("here", b"here" * 1000))
+    assert os.listdir(client.root / ".pyzsync/staging") == []
+
+
 def test_an_emptied_hub_does_not_empty_the_replica(client, hub):
     client.apply(*(hub.file(name, name.encode()) for name in "abc"))
     pruned = client.bench.run(Prune(frozenset()))

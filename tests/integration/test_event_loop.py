@@ -1,0 +1,75 @@
+"""While one file of a gigabyte is hashed, a small one reaches another client: with either kernel.
+
+What was logged, by whom and in which order, is the trace that shows it; no time is looked at.
+"""
+
+import pytest
+
+from tests.integration.bench import MIB, noise
+from tests.integration.support import offset, until
+
+BIG = 1024 * MIB  # sparse: it takes no room, and zeros are hashed like everything else
+KERNELS = ["c", "numpy"]
+
+
+def make_big(path, seed):
+    with path.open("wb") as file:
+        file.write(noise(seed, MIB))
+        file.truncate(BIG)
+
+
+def trace(**daemons):
+    """(who, event, path) of what was announced and applied, in order of time."""
+    lines = [
+        (line["timestamp"], who, line["event"], line["path"])
+        for who, daemon in daemons.items()
+        for event in ("announced", "applied")
+        for line in daemon.events(event)
+    ]
+    return [line[1:] for line in sorted(lines)]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_hub_hashes(fleet, root, tmp_path, kernel):
+    hub = fleet.hub(root, env={"PYZSYNC_KERNEL": kernel})
+    clients = {name: fleet.client(tmp_path / name, hub) for name in ("one", "two")}
+    for client in clients.values():
+        client.until("connected")
+    make_big(root / "big", "big")
+    until(lambda: offset(hub, root / "big"), "the big file is not read")
+    (root / "small").write_bytes(b"s" * 1024)
+    for client in clients.values():
+        client.until("applied", path="small", size=1024)
+    assert 0 < offset(hub, root / "big") < BIG
+    assert ("hub", "announced", "big") not in trace(hub=hub, **clients)
+    if kernel == "numpy":
+        return  # it would take its ten seconds
+    hub.until("announced", path="big")
+    seen = trace(hub=hub, **clients)
+    announced = seen.index(("hub", "announced", "big"))
+    assert seen.index(("hub", "announced", "small")) < announced
+    assert seen.index(("one", "applied", "small")) < announced
+    assert seen.index(("two", "applied", "small")) < announced
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_client_hashes(fleet, root, tmp_path, kernel):
+    """A foreign file of a gigabyte is in the replica, to be compared with the hub's."""
+    replica = tmp_path / "one"
+    replica.mkdir()
+    make_big(root / "big", "the hub's")
+    make_big(replica / "big", "another's")
+    hub = fleet.hub(root)
+    hub.url()
+    client = fleet.client(replica, hub, env={"PYZSYNC_KERNEL": kernel})
+    until(lambda: offset(client, replica / "big") is not None, "the big file is not read")
+    (root / "small").write_bytes(b"s" * 1024)
+    client.until("applied", path="small", size=1024)
+    assert offset(client, replica / "big") is not None
+    assert client.events("applied", path="big") == []
+    if kernel == "numpy":
+        return
+    line = client.until("applied", path="big")
+    assert line["fetched"] <= MIB
+    seen = trace(hub=hub, one=client)
+    assert seen.index(("one", "applied", "small")) < seen.index(("one", "applied", "big"))

@@ -1,0 +1,106 @@
+"""kill -9 of the hub: what it had published it does not read again, and nobody fetches it again."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.integration.bench import MIB, noise
+from tests.integration.support import offset, trees, until, until_equal
+
+FILES = 24
+
+
+@pytest.fixture
+def filled(root):
+    for number in range(FILES):
+        (root / f"f{number}").write_bytes(noise(f"f{number}", MIB + number))
+    return root
+
+
+def bytes_read(daemon):
+    """What a process has read so far, by the kernel's account."""
+    lines = Path(f"/proc/{daemon.pid}/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["rchar"])
+
+
+def announced(hub):
+    return [line["path"] for line in hub.events("announced")]
+
+
+def test_killed_in_the_first_scan(fleet, filled, tmp_path):
+    """What was committed is not read again."""
+    hub = fleet.hub(filled, env={"PYZSYNC_LOG__LEVEL": "debug"})
+    hub.until("announced", path="f0")
+    hub.kill()
+    done = announced(hub)
+    hub = fleet.hub(filled, env={"PYZSYNC_LOG__LEVEL": "debug"})
+    hub.url()
+    again = announced(hub)
+    assert set(done) | set(again) == set(trees(filled)[0])
+    # A file that was changed just before it was read is read twice, whatever happens.
+    assert again == [] or bytes_read(hub) < (len(again) + 2) * 1.1 * MIB
+    fleet.client(tmp_path / "one", hub)
+    until_equal(filled, tmp_path / "one")
+
+
+def test_killed_when_all_is_published(fleet, filled, tmp_path):
+    """Only what changed meanwhile is read, announced and fetched."""
+    hub = fleet.hub(filled)
+    client = fleet.client(tmp_path / "one", hub)
+    client.until("applied", count=FILES)
+    before = client.events("applied")
+    hub.kill()
+    (filled / "f3").write_bytes(noise("new f3", MIB))
+    (filled / "f4").unlink()
+    address = hub.url().removeprefix("ws://")
+    hub = fleet.hub(filled, listen=address, env={"PYZSYNC_LOG__LEVEL": "debug"})
+    assert client.until("connected", count=2)["resumed"]
+    until_equal(filled, tmp_path / "one")
+    assert sorted(announced(hub)) == ["f3", "f4"]
+    client.until("applied", path="f4", kind="absent")
+    after = client.events("applied")[len(before) :]
+    assert sorted(line["path"] for line in after) == ["f3", "f4"]
+    assert bytes_read(hub) < FILES * MIB / 2
+
+
+def test_killed_while_a_big_file_is_hashed(fleet, filled, tmp_path):
+    hub = fleet.hub(filled)
+    client = fleet.client(tmp_path / "one", hub)
+    client.until("applied", count=FILES)
+    with (filled / "big").open("wb") as file:
+        file.write(noise("big", MIB))
+        file.truncate(1024 * MIB)
+    until(lambda: offset(hub, filled / "big"), "the big file is not read")
+    hub.kill()
+    assert client.events("applied", path="big") == []
+    (filled / "big").unlink()
+    address = hub.url().removeprefix("ws://")
+    hub = fleet.hub(filled, listen=address)
+    (filled / "f5").write_bytes(b"new")
+    client.until("applied", path="f5", size=3)
+    until_equal(filled, tmp_path / "one")
+    assert client.until("connected", count=2)["resumed"]
+
+
+@pytest.mark.parametrize("many", [1, 300])
+def test_killed_over_and_over_while_the_tree_changes(fleet, filled, tmp_path, many):
+    hub = fleet.hub(filled)
+    client = fleet.client(tmp_path / "one", hub)
+    client.until("applied", count=FILES)
+    address = hub.url().removeprefix("ws://")
+    for turn in range(3):
+        shutil.rmtree(filled / "d", ignore_errors=True)
+        (filled / "d").mkdir()
+        for number in range(many):
+            (filled / f"d/{number}").write_bytes(noise(f"{turn} {number}", 3000))
+        hub.until("announced", path="d")
+        hub.kill()
+        hub = fleet.hub(filled, listen=address)
+        hub.url()
+    until_equal(filled, tmp_path / "one")
+    assert all(line["resumed"] for line in client.events("connected")[1:])
+    assert {line["path"] for line in client.events("applied")[FILES:]} == {
+        "d",
+        *(f"d/{number}" for number in range(many)),
+    }

@@ -1,0 +1,162 @@
+"""A whole client in this process, and a hub that says by hand what the test wants."""
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+import structlog
+from websockets.asyncio.server import serve
+
+from protocol import codec
+from protocol.errors import Code
+from protocol.messages import Ack, Announce, Goodbye, Hello
+from pyzsync_daemon.client.daemon import follow
+from pyzsync_daemon.config import ClientSettings
+from pyzsync_daemon.errors import HubRefused, HubUnreachable, NotUpToDate
+from pyzsync_daemon.transport import WEBSOCKET, decode
+from tests.pyzsync_daemon.client.values import absent, directory, position, welcome
+
+PATIENCE = 30  # seconds until a test that hangs fails
+
+
+class Hub:
+    """Answers the n-th connection's Hello with the n-th of ``scripts`` (the last one for all
+    after it), then listens."""
+
+    def __init__(self, *scripts):
+        self.scripts = scripts
+        self.hellos = []
+        self.acks = asyncio.Queue()
+
+    async def handle(self, websocket):
+        script = self.scripts[min(len(self.hellos), len(self.scripts) - 1)]
+        async for frame in websocket:
+            for message in decode(frame):
+                if isinstance(message, Hello):
+                    self.hellos.append(message)
+                    await websocket.send(b"".join(map(codec.encode, script)))
+                    if isinstance(script[-1], Goodbye):
+                        return
+                elif isinstance(message, Ack):
+                    self.acks.put_nowait(message.seq)
+
+
+@asynccontextmanager
+async def playing(tmp_path, hub):
+    """The settings of a client of ``hub``, which retries without waiting long."""
+    async with asyncio.timeout(PATIENCE), serve(hub.handle, "127.0.0.1", 0, **WEBSOCKET) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield settings_for(tmp_path, port)
+
+
+def settings_for(tmp_path, port):
+    return ClientSettings(
+        hub=f"ws://127.0.0.1:{port}",
+        root=tmp_path / "replica",
+        backoff_min_s=0.001,
+        backoff_max_s=0.01,
+    )
+
+
+def once(settings):
+    return follow(settings, once=True, progress=lambda *_: None, stop=asyncio.Event())
+
+
+def tell(*changes, at):
+    return (welcome(resumed=False), Announce(changes, position(at), snapshot=True))
+
+
+async def test_once_is_level_and_ends(tmp_path):
+    hub = Hub(tell(directory("a", 1), directory("b", 2), at=2))
+    async with playing(tmp_path, hub) as settings:
+        summary = await once(settings)
+    assert summary.applied == 2
+    assert summary.received > 0 < summary.sent
+    assert (tmp_path / "replica" / "a").is_dir()
+    assert (tmp_path / "replica" / "b").is_dir()
+
+
+async def test_the_position_and_the_hub_are_remembered(tmp_path):
+    hub = Hub(tell(directory("a", 1), at=1), (welcome(), Announce((), position(1))))
+    async with playing(tmp_path, hub) as settings:
+        await once(settings)
+        await once(settings)
+    assert [(hello.hub, hello.position) for hello in hub.hellos] == [
+        (b"", None),
+        (welcome().hub, position(1)),
+    ]
+
+
+async def test_a_hub_that_drains_is_found_again(tmp_path):
+    leaving = (welcome(resumed=False), Goodbye(Code.DRAINING, "the hub stops", 1))
+    hub = Hub(leaving, leaving, tell(directory("a", 1), at=1))
+    async with playing(tmp_path, hub) as settings:
+        await once(settings)
+    assert len(hub.hellos) == 3
+
+
+async def test_a_hub_that_misbehaves_is_tried_again(tmp_path):
+    hub = Hub((Ack(1),), tell(directory("a", 1), at=1))
+    with structlog.testing.capture_logs() as log:
+        async with playing(tmp_path, hub) as settings:
+            await once(settings)
+    (line,) = (line for line in log if line["log_level"] == "error")
+    assert line["reason"].startswith("Ack is not expected while greeting")
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ((Goodbye(Code.UNAUTHORIZED, "not you"),), "not you"),
+        ((welcome(protocol=2),), "this client speaks protocol 1, the hub 2"),
+    ],
+)
+async def test_a_hub_that_refuses_ends_the_client(tmp_path, script, reason):
+    async with playing(tmp_path, Hub(script)) as settings:
+        with pytest.raises(HubRefused) as caught:
+            await follow(settings, once=False, progress=print, stop=asyncio.Event())
+    assert caught.value.reason == reason
+
+
+async def test_another_hub_at_the_address_is_refused_unless_it_is_allowed(tmp_path):
+    other = (welcome(resumed=False, hub=32 * b"x"), Announce((), position(1), snapshot=True))
+    hub = Hub(tell(at=1), other)
+    async with playing(tmp_path, hub) as settings:
+        await once(settings)
+        with pytest.raises(HubRefused):
+            await once(settings)
+        await once(settings.model_copy(update={"accept_new_hub": True}))
+    assert hub.hellos[-1].hub == b""
+
+
+async def test_once_does_not_wait_for_a_hub_that_is_not_there(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    with pytest.raises(HubUnreachable):
+        await once(settings_for(tmp_path, port))
+
+
+async def test_deletions_that_are_held_back_are_told_and_not_up_to_date(tmp_path):
+    full = [directory(f"d{n}", n + 1) for n in range(50)]
+    hub = Hub(tell(*full, at=50), tell(at=1))
+    with structlog.testing.capture_logs() as log:
+        async with playing(tmp_path, hub) as settings:
+            await once(settings)
+            with pytest.raises(NotUpToDate) as caught:
+                await once(settings)
+    assert caught.value.failed == 1
+    assert [line["path"] for line in log if line["event"] == "not applied"] == ["."]
+    assert (tmp_path / "replica" / "d0").is_dir()
+
+
+async def test_a_client_that_follows_goes_on_until_it_is_stopped(tmp_path):
+    hub = Hub((*tell(directory("a", 1), at=1), Announce((absent("a", 2),), position(2))))
+    stop = asyncio.Event()
+    async with playing(tmp_path, hub) as settings:
+        running = asyncio.create_task(follow(settings, once=False, progress=print, stop=stop))
+        while await hub.acks.get() < 2:
+            assert not running.done()
+        stop.set()
+        await running
+    assert not (tmp_path / "replica" / "a").exists()
