@@ -152,7 +152,7 @@ class Staging:
 
     def names(self) -> list[str]:
         """Everything here."""
-        return os.listdir(self.fd)  # noqa: PTH208 - a descriptor has no Path
+        return os.listdir(self.fd)
 
     # --- remains ----------------------------------------------------------------------------------
 

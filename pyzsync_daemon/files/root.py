@@ -163,7 +163,7 @@ class Root:
     def listdir(self, path: str) -> list[str]:
         """The names in the directory at ``path``, in no order."""
         with self.directory(path) as fd:
-            return os.listdir(fd)  # noqa: PTH208 - a descriptor has no Path
+            return os.listdir(fd)
 
     def make_directory(self, path: str, mode: int = 0o700) -> None:
         """Make the directory ``path`` unless it is there; ``NotADirectory`` if it is no such."""

@@ -10,6 +10,8 @@ from pyzsync_daemon.compression import (
     CodedDataError,
     CodedFormatError,
     CodedSizeError,
+    Deflater,
+    Inflater,
     compress,
     decompress,
     zstd,
@@ -107,3 +109,58 @@ def test_errors_say_what_was_expected():
     )
     assert issubclass(CodedSizeError, CodedDataError)
     assert issubclass(CodedFormatError, CodedDataError)
+
+
+# --- piece by piece ------------------------------------------------------------------------------
+
+
+@given(st.binary(max_size=3000), st.integers(1, 500), st.integers(1, 700))
+def test_what_goes_in_by_pieces_comes_out_by_pieces(data, size, wanted):
+    deflater = Deflater()
+    for piece in pieces(data, size):
+        deflater.put(piece)
+    coded = deflater.finish()
+    assert deflater.size == len(data)
+    inflater = Inflater(Coding.ZSTD, pieces(coded, 61), len(data))
+    lengths = [len(piece) for piece in pieces(data, wanted)]
+    assert b"".join(map(inflater.read, lengths)) == data
+    inflater.finish()
+
+
+def test_raw_parts_are_handed_through():
+    inflater = Inflater(Coding.RAW, [b"abc", b"", b"def"], 6)
+    assert (inflater.read(2), inflater.read(4)) == (b"ab", b"cdef")
+    inflater.finish()
+
+
+def test_a_bomb_is_not_unpacked_at_once():
+    bomb = zstd.compress(bytes(50 << 20), 1)
+    inflater = Inflater(Coding.ZSTD, [bomb], 50 << 20)
+    assert inflater.read(1) == b"\0"
+    assert len(inflater._rest) < 1 << 20
+    with pytest.raises(CodedSizeError):
+        inflater.finish()
+
+
+@pytest.mark.parametrize(
+    ("parts", "size", "error"),
+    [
+        ([zstd.compress(b"abcdef")], 5, CodedSizeError),
+        ([zstd.compress(b"abcdef")], 7, CodedSizeError),
+        ([zstd.compress(b"abcdef")[:-1]], 6, CodedFormatError),
+        ([zstd.compress(b"abcdef") + b"x"], 6, CodedFormatError),
+        ([zstd.compress(b"abcdef"), b"x"], 6, CodedFormatError),
+        ([b"what is this"], 6, CodedFormatError),
+    ],
+)
+def test_pieces_that_are_not_what_was_announced(parts, size, error):
+    inflater = Inflater(Coding.ZSTD, parts, size)
+    with pytest.raises(error):
+        for _ in range(size):
+            inflater.read(1)
+        inflater.finish()
+
+
+def test_no_more_is_given_than_was_announced():
+    with pytest.raises(CodedSizeError):
+        Inflater(Coding.RAW, [b"abcdef"], 5).read(6)
