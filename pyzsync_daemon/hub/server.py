@@ -7,10 +7,10 @@ import hmac
 import http
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
@@ -62,8 +62,9 @@ async def _open(settings: HubSettings) -> AsyncIterator[Hub]:
         with (
             ThreadPoolExecutor(SERVE_THREADS, "serve") as serving,
             ThreadPoolExecutor(1, "log") as log,
+            ThreadPoolExecutor(1, "delta") as deltas,  # a search of gigabytes holds up no answer
         ):
-            yield Hub(settings, root, index, store, serving, log)
+            yield Hub(settings, root, index, store, Lanes(serving, log, deltas))
     finally:
         await asyncio.to_thread(index.close)
         root.close()
@@ -76,6 +77,14 @@ def _open_disk(settings: HubSettings) -> tuple[HubIndex, TreeStore, Root]:
     return index, TreeStore(settings.state_dir / "trees"), root
 
 
+class Lanes(NamedTuple):
+    """Threads by what they do: answers, announcements, and searches for deltas."""
+
+    serving: Executor
+    log: Executor
+    deltas: Executor
+
+
 class Hub:
     """Who is connected, and what they share."""
 
@@ -85,18 +94,17 @@ class Hub:
         root: Root,
         index: HubIndex,
         store: TreeStore,
-        serving: ThreadPoolExecutor,
-        log_thread: ThreadPoolExecutor,
+        lanes: Lanes,
     ) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._log_thread = log_thread
+        self._log_thread = lanes.log
         self._connections: dict[Connection, asyncio.Future[None]] = {}
         self._draining = False
-        self._log = AnnounceLog(index, store)
         self._publisher = Publisher(root, index, store, _publishing(settings), self._published)
         source = BlockSource(root, index, store, on_stale=self._stale)
-        cache = FrameCache(settings.cache_bytes, serving, source.answer)
+        self._log = AnnounceLog(index, store, source.deltas)
+        cache = FrameCache(settings.cache_bytes, lanes.serving, source.answer, lanes.deltas)
         self._services = Services(
             facts=HubFacts(AGENT, index.identity, ONE_VIEW, settings.requests),
             start=self._start,
