@@ -10,7 +10,7 @@
     patch = Patch(target, blueprint, read_old, read, write)     # copy, put, check, finish
 
     steps = find_steps(old_tree, tree, read_leaves, ...)        # or a delta, from the hashes alone
-    Replay(steps, length, copy, read_old, literal, read, write).run(version)
+    replay = Replay(steps, length, copy, read_old, read, write)     # feed(literals), finish
 
 ``pyzsync.classic`` is the seed's API.
 """

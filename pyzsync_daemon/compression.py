@@ -108,63 +108,41 @@ class Deflater:
 
 
 class Inflater:
-    """Decodes ``parts`` piece by piece; all of them are ``size`` bytes, and no more is decoded.
+    """Decodes parts as they come; all of them are ``size`` bytes, and no more is decoded.
 
-    ``read`` and ``finish`` raise ``CodedSizeError`` or ``CodedFormatError``.
+    ``put`` and ``finish`` raise ``CodedSizeError`` or ``CodedFormatError``.
     """
 
-    def __init__(self, coding: Coding, parts: Iterable[bytes], size: int) -> None:
-        self._pieces = _pieces(coding, parts)
+    def __init__(self, coding: Coding, size: int) -> None:
+        self._frame = None if coding is Coding.RAW else _decompressor()
         self._size = size
         self._given = 0
-        self._rest = memoryview(b"")
 
-    def read(self, size: int) -> bytes:
-        """The next ``size`` bytes."""
-        if self._given + size > self._size:
-            raise CodedSizeError(self._size, self._given + size)
-        taken = [self._take(size)]
-        missing = size - len(taken[0])
-        while missing:
-            piece = next(self._pieces, None)
-            if piece is None:
-                raise CodedSizeError(self._size, self._given + size - missing)
-            self._rest = memoryview(piece)
-            taken.append(self._take(missing))
-            missing -= len(taken[-1])
-        self._given += size
-        return bytes(taken[0]) if len(taken) == 1 else b"".join(taken)
+    def put(self, part: bytes) -> Iterator[bytes]:
+        """What the next part decodes to, in pieces of bounded size."""
+        for piece in [part] if self._frame is None else _pieces(self._frame, part):
+            self._given += len(piece)
+            if self._given > self._size:
+                raise CodedSizeError(self._size, self._given)
+            yield piece
 
     def finish(self) -> None:
-        """Everything has been read, and nothing follows."""
+        """No part follows."""
+        if self._frame is not None and not self._frame.eof:
+            raise CodedFormatError("it ends early")
         if self._given < self._size:
             raise CodedSizeError(self._size, self._given)
-        if self._rest or any(self._pieces):
-            raise CodedSizeError(self._size, self._size + 1)
-
-    def _take(self, size: int) -> memoryview:
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
 
 
-def _pieces(coding: Coding, parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The decoded bytes, in pieces of bounded size."""
-    if coding is Coding.RAW:
-        yield from parts
-        return
-    frame = _decompressor()
+def _pieces(frame: zstd.ZstdDecompressor, part: bytes) -> Iterator[bytes]:
     try:
-        for part in parts:
-            data = part
-            while data or not (frame.needs_input or frame.eof):
-                if frame.eof:
-                    raise CodedFormatError("bytes follow its end")
-                yield frame.decompress(data, _PIECE)
-                data = b""
+        if frame.eof:
+            raise CodedFormatError("bytes follow its end")
+        yield frame.decompress(part, _PIECE)
+        while not (frame.needs_input or frame.eof):
+            yield frame.decompress(b"", _PIECE)
     except zstd.ZstdError as error:
         raise CodedFormatError(str(error)) from error
-    if not frame.eof:
-        raise CodedFormatError("it ends early")
     if frame.unused_data:
         raise CodedFormatError("bytes follow its end")
 

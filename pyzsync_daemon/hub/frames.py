@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from protocol.messages import DeltaQuery, Query
 
@@ -58,6 +58,9 @@ class FrameCache:
 
     async def get(self, query: Query) -> tuple[bytes, ...]:
         """Return the encoded messages that answer ``query``; raise what ``answer`` raised."""
+        if isinstance(query, DeltaQuery) and query.first:
+            whole = await self.get(replace(query, first=0))
+            return whole[query.first :] or whole
         kept = self._kept.get(query)
         if kept is not None:
             self.hits += 1

@@ -60,26 +60,21 @@ def delta(old, new, most_literal=1 << 30, most_searched=SEARCH, base=None):
 
 
 def apply(old, new, steps, literal):
-    staged, at = bytearray(len(new)), 0
+    staged = bytearray(len(new))
 
     def write(offset, data):
         staged[offset : offset + len(data)] = data
 
-    def next_literal(size):
-        nonlocal at
-        at += size
-        return literal[at - size : at]
-
-    Replay(
+    replay = Replay(
         steps,
         len(new),
         copy=lambda source, offset, size: write(offset, old[source : source + size]),
         read_old=lambda source, size: old[source : source + size],
-        literal=next_literal,
         read=lambda offset, size: bytes(staged[offset : offset + size]),
         write=write,
-    ).run(tree_of(new).version)
-    assert at == len(literal)
+    )
+    replay.feed(literal)
+    replay.finish(tree_of(new).version)
     return bytes(staged)
 
 

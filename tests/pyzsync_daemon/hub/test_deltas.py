@@ -1,3 +1,4 @@
+import io
 import random
 
 import pytest
@@ -8,7 +9,7 @@ from protocol.limits import MAX_FRAME, MAX_PAYLOAD
 from protocol.messages import DeltaQuery
 from pyzsync.grid import LEAF, WINDOW
 from pyzsync.steps import HEADER_SIZE, columns_size, decode_steps
-from pyzsync_daemon.compression import Inflater
+from pyzsync_daemon.compression import decompress
 from pyzsync_daemon.hub.deltas import ASKED, Bounds, DeltaMaker
 from pyzsync_daemon.hub.leaves import LeafReader
 
@@ -32,14 +33,15 @@ def applied(frames, old, length):
     parts = [message for frame in frames for message in decode_frame(frame)]
     assert all(len(frame) <= MAX_FRAME for frame in frames)
     assert [part.part for part in parts] == list(range(parts[0].parts))
-    inflater = Inflater(parts[0].coding, [part.data for part in parts], parts[0].size)
-    header = inflater.read(HEADER_SIZE)
-    steps = decode_steps(header, inflater.read(columns_size(header)), len(old), length)
+    data = [part.data for part in parts]
+    stream = io.BytesIO(decompress(parts[0].coding, data, parts[0].size))
+    header = stream.read(HEADER_SIZE)
+    steps = decode_steps(header, stream.read(columns_size(header)), len(old), length)
     made = b""
     columns = (steps.source.tolist(), steps.copied.tolist(), steps.literal.tolist())
     for source, copied, literal in zip(*columns, strict=True):
-        made += old[source : source + copied] + inflater.read(literal)
-    inflater.finish()
+        made += old[source : source + copied] + stream.read(literal)
+    assert stream.read() == b""
     return made
 
 

@@ -2,6 +2,7 @@ import asyncio
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -272,6 +273,19 @@ async def test_a_thousand_clients_one_version_behind_cost_one_search(disk, sourc
         answers = await asyncio.gather(*(cache.get(query) for _ in range(1000)))
     assert source.deltas.made == 1
     assert all(answer is answers[0] for answer in answers)
+
+
+async def test_the_rest_of_a_delta_after_a_cut(disk, source):
+    old = NOISE.randbytes(400_000)
+    new = NOISE.randbytes(200_000) + old[200_000:]
+    query = DeltaQuery(disk.publish("a", old).version, disk.publish("a", new).version)
+    with ThreadPoolExecutor(2) as executor:
+        cache = FrameCache(1 << 20, executor, source.answer)
+        whole = await cache.get(query)
+        assert len(whole) == 4
+        assert await cache.get(replace(query, first=3)) == whole[3:]
+        assert await cache.get(replace(query, first=4)) == whole  # it was coded otherwise
+    assert source.deltas.made == 1
 
 
 def test_published_is_an_answer_for_the_moment(disk, source):
