@@ -89,22 +89,24 @@ class Deflater:
 
     def __init__(self) -> None:
         self.size = 0  # bytes taken in
+        self.coded_size = 0  # bytes given out so far
         self._frame = zstd.ZstdCompressor(DELTA_LEVEL)
         self._coded: list[bytes] = []
-
-    @property
-    def coded_size(self) -> int:
-        """Bytes given out so far."""
-        return sum(map(len, self._coded))
 
     def put(self, data: Buffer) -> None:
         """Take one piece."""
         self.size += memoryview(data).nbytes
-        self._coded.append(self._frame.compress(data))
+        self._keep(self._frame.compress(data))
 
     def finish(self) -> bytes:
         """The whole frame."""
-        return b"".join([*self._coded, self._frame.flush()])
+        self._keep(self._frame.flush())
+        return b"".join(self._coded)
+
+    def _keep(self, coded: bytes) -> None:
+        if coded:  # most pieces are small and only fill the compressor
+            self._coded.append(coded)
+            self.coded_size += len(coded)
 
 
 class Inflater:
