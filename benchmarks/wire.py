@@ -64,7 +64,7 @@ class Place:
         before, started = relay.carried, time.perf_counter()
         arguments = ["client", str(self.replica), "--hub", relay.url, "--once"]
         client = await Daemon.start("client", arguments, self.work / "client.log")
-        code = await asyncio.wait_for(client._process.wait(), BOUND)
+        code = await client.wait(BOUND)
         if code:
             raise client.ended(code)
         assert same(self.replica / NAME, self.hub / NAME)

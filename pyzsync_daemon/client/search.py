@@ -8,6 +8,9 @@ the bytes that are still unused are rolled over.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Protocol
+
 import numpy as np
 
 from protocol import runs
@@ -22,7 +25,6 @@ from pyzsync.grid import (
 )
 from pyzsync.runs import mask_of, runs_of
 from pyzsync_daemon.client import queries
-from pyzsync_daemon.client.sources import OldBytes
 
 # Rolling at a coarse level saves the finer hashes of what was inserted or moved by odd bytes, at
 # the cost of reading what is unused once more. Measured: docs/design.md, "How many levels".
@@ -33,10 +35,27 @@ ROLL_BYTES = 256 * 1024  # that are missing
 FEW = PUSH_BUDGET // 2
 
 
+class Old(Protocol):
+    """Old bytes, as ``OldBytes`` has them."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of all files together."""
+        ...
+
+    def trees(self, base: int) -> Iterator[tuple[int, HashTree]]:
+        """Where each file begins, and its tree."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Old bytes; fewer where a file has shrunk or gone."""
+        ...
+
+
 class Search:
     """Fills ``blueprint`` for ``target`` from ``old``, whose files are open when hashes come."""
 
-    def __init__(self, target: Target, blueprint: Blueprint, old: OldBytes) -> None:
+    def __init__(self, target: Target, blueprint: Blueprint, old: Old) -> None:
         self._target = target
         self._blueprint = blueprint
         self._old = old

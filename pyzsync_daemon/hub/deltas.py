@@ -19,6 +19,8 @@ from pyzsync_daemon.compression import Deflater
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.leaves import LeafReader
 
+Read = Callable[[int, Runs], bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -50,25 +52,9 @@ class DeltaMaker:
         Raises ``ProtocolError``: NO_DELTA without both trees, GONE if the file has moved on.
         """
         old, new = self._tree(query.old), self._tree(query.new)
-        if new.length > bounds.length:
-            return None
         self.made += 1
-
-        def read(window: int, leaves: Runs) -> bytes:
-            return self._read(new, window, leaves)
-
-        steps = find_steps(old, new, read, bounds.literal, bounds.searched)
-        if steps is None:
-            return None
-        coded = _coded(steps, read, min(bounds.coded, new.length))
-        if coded is None:
-            return None
-        size, data = coded
-        parts = [data[at : at + MAX_PAYLOAD] for at in range(0, len(data), MAX_PAYLOAD)]
-        return tuple(
-            encode(Delta(query, part, len(parts), Coding.ZSTD, size, payload))
-            for part, payload in enumerate(parts)
-        )
+        parts = make_delta(query, old, new, lambda *leaves: self._read(new, *leaves), bounds)
+        return None if parts is None else tuple(map(encode, parts))
 
     def _tree(self, version: bytes) -> HashTree:
         tree = self._store.load(version)
@@ -83,9 +69,27 @@ class DeltaMaker:
         return b"".join(piece.data for piece in pieces)
 
 
-def _coded(
-    steps: Steps, read: Callable[[int, Runs], bytes], limit: int
-) -> tuple[int, bytes] | None:
+def make_delta(
+    query: DeltaQuery, old: HashTree, new: HashTree, read: Read, bounds: Bounds
+) -> list[Delta] | None:
+    """The parts of a delta; None if there is none within the bounds."""
+    if new.length > bounds.length:
+        return None
+    steps = find_steps(old, new, read, bounds.literal, bounds.searched)
+    if steps is None:
+        return None
+    coded = _coded(steps, read, min(bounds.coded, new.length))
+    if coded is None:
+        return None
+    size, data = coded
+    parts = [data[at : at + MAX_PAYLOAD] for at in range(0, len(data), MAX_PAYLOAD)]
+    return [
+        Delta(query, part, len(parts), Coding.ZSTD, size, payload)
+        for part, payload in enumerate(parts)
+    ]
+
+
+def _coded(steps: Steps, read: Read, limit: int) -> tuple[int, bytes] | None:
     """Decoded size and zstd frame; None as soon as it is larger than ``limit``."""
     deflater = Deflater()
     deflater.put(encode_steps(steps))

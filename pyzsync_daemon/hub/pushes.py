@@ -20,7 +20,8 @@ from pyzsync_daemon.hub.hashlists import cut_hashlist
 
 PUSH_CHANGES: Final = 64  # a page of more is a bulk change: clients ask for what they need of it
 PUSH_BYTES: Final = 256 * 1024  # hashlists and deltas pushed with a page
-QUICK: Final = Bounds(length=32 << 20, literal=1 << 20, searched=1 << 20, coded=PUSH_BYTES)
+HASHES: Final = 1024  # bytes of a hashlist that goes with any delta
+QUICK: Final = Bounds(length=32 << 20, literal=1 << 20, searched=8 << 20, coded=PUSH_BYTES)
 """A delta that the announcement waits for: some ten milliseconds."""
 
 
@@ -42,11 +43,13 @@ class Pushes:
             if (change.follows, change.version) not in edits:
                 continue
             edits.discard((change.follows, change.version))  # once, if several paths changed so
-            for messages in (self._hashlist(change), self._delta(change)):
-                size = sum(map(len, messages))
-                if size <= room:
-                    pushed += messages
-                    room -= size
+            delta = self._delta(change)
+            if total(delta) > room:
+                delta = ()
+            messages = [*beside(self._hashlist(change), delta), *delta]
+            if total(messages) <= room:
+                pushed += messages
+                room -= total(messages)
         return pushed
 
     def _hashlist(self, change: Change) -> list[bytes]:
@@ -69,6 +72,16 @@ class Pushes:
             return self._deltas.make(DeltaQuery(change.follows, change.version), QUICK) or ()
         except (ProtocolError, OSError):  # not now; who asks for it is told why
             return ()
+
+
+def beside(hashlist: Sequence[bytes], delta: Sequence[bytes]) -> Sequence[bytes]:
+    """The hashlist that goes with a delta: nearly nobody needs both, so it has to be small."""
+    return hashlist if not delta or total(hashlist) <= max(HASHES, total(delta) // 32) else ()
+
+
+def total(messages: Sequence[bytes]) -> int:
+    """Bytes of encoded messages."""
+    return sum(map(len, messages))
 
 
 def _is_edit(change: Change) -> bool:

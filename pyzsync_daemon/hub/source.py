@@ -101,11 +101,15 @@ class BlockSource:
         asked = runs.decode(query.leaves, count)
         pieces, gone = self.leaves.find(tree, query.window, asked)
         data = b"".join(piece.data for piece in pieces)
-        coding, coded = compress(data)
-        parts = [coded[i : i + MAX_PAYLOAD] for i in range(0, len(coded), MAX_PAYLOAD)] or [b""]
-        missing = runs.encode(gone)
-        frames = tuple(
-            encode(Blocks(query, part, len(parts), coding, len(data), missing, payload))
-            for part, payload in enumerate(parts)
-        )
+        frames = tuple(map(encode, make_blocks(query, data, runs.encode(gone))))
         return Answer(frames, lasting=not gone)
+
+
+def make_blocks(query: BlockQuery, data: bytes, gone: bytes = b"") -> list[Blocks]:
+    """The parts of a block set whose leaves, but for those ``gone``, are ``data``."""
+    coding, coded = compress(data)
+    parts = [coded[at : at + MAX_PAYLOAD] for at in range(0, len(coded), MAX_PAYLOAD)] or [b""]
+    return [
+        Blocks(query, part, len(parts), coding, len(data), gone, payload)
+        for part, payload in enumerate(parts)
+    ]

@@ -150,11 +150,20 @@ def test_what_a_page_pushes_is_bounded_and_small_files_still_fit(disk, pushes):
         disk.publish(name, noise(100_000, seed) + noise(90_000, seed + 9))
     disk.publish("small", b"new")
     changes = edited(disk, *names, "small")
-    assert len(pushed(pushes, changes)) == 5
+    assert len(pushed(pushes, changes)) == 5  # hashlists
     assert {part.query.new for part in pushed(pushes, changes, Delta)} == {
         change.version for change in changes[:2]
     }
     assert sum(map(len, pushes.of(changes))) <= PUSH_BYTES
+
+
+def test_a_large_hashlist_does_not_go_with_a_delta(disk, pushes):
+    """An odd shift: every node differs, and the delta says it all."""
+    disk.publish("a", noise(200_000))
+    disk.publish("a", b"!" + noise(200_000))
+    assert pushed(pushes, edited(disk, "a")) == []
+    assert len(pushed(pushes, edited(disk, "a"), Delta)) == 1
+    assert len(pushed(Pushes(disk.store, None), edited(disk, "a"))) == 1
 
 
 def test_a_new_mode_alone_pushes_nothing(disk, pushes):
