@@ -9,6 +9,7 @@ once, at the door.
 
 from __future__ import annotations
 
+import re
 from os import fsdecode, fsencode
 from unicodedata import category, normalize
 
@@ -17,6 +18,13 @@ from protocol.limits import MAX_DEPTH, MAX_NAME, MAX_PATH
 
 RESERVED = ".pyzsync"
 """Both sides keep their own files below this name in the root; no peer may reach it."""
+
+_SHORT = re.compile(r"pyzsyn?~[0-9]+")
+"""What FAT and NTFS may call it beside its long name."""
+
+_INVISIBLE = re.compile("[\u115f\u1160\u2065\ufff0-\ufff8\U000e0000-\U000e0fff]")
+"""Unicode's Default_Ignorable_Code_Points that are neither marks nor format characters. The other
+two Hangul fillers, U+3164 and U+FFA0, decompose to U+1160."""
 
 
 def check_path(path: str) -> str:
@@ -67,10 +75,12 @@ def _check(path: str, wire: bytes) -> None:
 def _is_reserved(first: bytes) -> bool:
     """Whether any file system could take the name for the reserved one.
 
-    Those that ignore case also ignore marks and invisible characters, each in its own way, so
-    everything that looks alike is refused.
+    Those that ignore case also ignore marks and invisible characters, each in its own way, and some
+    cut dots and spaces off the end, so everything that looks alike is refused.
     """
-    if first.isascii():
-        return first.lower() == b".pyzsync"
-    letters = normalize("NFKD", fsdecode(first))
-    return "".join(c for c in letters if category(c) not in ("Mn", "Cf")).casefold() == RESERVED
+    letters = fsdecode(first)
+    if not first.isascii():
+        letters = _INVISIBLE.sub("", normalize("NFKD", letters))
+        letters = "".join(c for c in letters if category(c) not in ("Mn", "Cf"))
+    letters = letters.casefold().rstrip(". ")
+    return letters == RESERVED or _SHORT.fullmatch(letters) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from protocol import runs
 from protocol.errors import Code
 from protocol.fields import Wrong
-from protocol.limits import FANOUT, LEAF, MAX_SIZE, WINDOW
+from protocol.limits import FANOUT, LEAF, MAX_PAYLOAD, MAX_SIZE, WINDOW
 from protocol.messages import (
     Announce,
     Blocks,
@@ -101,6 +101,9 @@ def blocks(blocks: Blocks) -> None:
     if -(-blocks.size // LEAF) != leaves:
         raise Wrong(f"{blocks.size} bytes do not make {leaves} leaves")
     part(blocks)
+    # Whoever compresses does so only where it saves bytes, so an answer is no heavier than asked.
+    if blocks.parts > max(1, -(-blocks.size // MAX_PAYLOAD)):
+        raise Wrong(f"{blocks.size} bytes do not need {blocks.parts} parts")
 
 
 def failed(failed: Failed) -> None:

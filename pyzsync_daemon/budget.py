@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
@@ -30,15 +30,24 @@ class Budget:
         return sum(not turn.done() for _, turn in self._turns)
 
     @asynccontextmanager
-    async def hold(self, size: int) -> AsyncIterator[None]:
-        """Hold ``size`` bytes of the budget for the length of the block."""
+    async def hold(self, size: int) -> AsyncIterator[Callable[[], None]]:
+        """Hold ``size`` bytes of the budget for the length of the block.
+
+        The block is given a function that gives the share back before its end.
+        """
         share = min(size, self.max_bytes)
         await self._take(share)
-        try:
-            yield
-        finally:
+
+        def give_back() -> None:
+            nonlocal share
             self.held -= share
+            share = 0
             self._serve()
+
+        try:
+            yield give_back
+        finally:
+            give_back()
 
     async def _take(self, share: int) -> None:
         if not self._turns and self._fits(share):

@@ -42,25 +42,26 @@ class DeletionGuard:
         self.share = share
         self.floor = floor
         self._window_s = window_s
-        self._recent: deque[tuple[float, int]] = deque()
+        self._recent: deque[tuple[float, int, int]] = deque()  # when, lost, of how many
 
     def check(self, now: float, entries: int, vanished: int, appeared: int = 0) -> Halt | None:
         """Whether ``vanished`` of ``entries`` may go, when ``appeared`` others come with it.
 
         What appears is set off, so that moving a tree is no deletion. A check that passes counts
-        towards the next ones.
+        towards the next ones, whether or not ``entries`` says already that they have gone.
         """
         while self._recent and self._recent[0][0] <= now - self._window_s:
             self._recent.popleft()
         lost = max(0, vanished - appeared)
         if not lost:
             return None
-        before = sum(count for _, count in self._recent)
-        total, gone = entries + before, lost + before
-        emptied = lost >= entries and total > 1
+        at_first = self._recent[0][2] if self._recent else 0
+        total = max(entries, at_first)
+        gone = lost + sum(count for _, count, _ in self._recent)
+        emptied = (lost >= entries or gone >= total) and total > 1
         if emptied or (gone > self.floor and gone > self.share * total):
             return Halt(gone, total, self.share, self.floor)
-        self._recent.append((now, lost))
+        self._recent.append((now, lost, entries))
         return None
 
     def forgive(self) -> None:

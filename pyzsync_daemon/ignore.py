@@ -10,6 +10,11 @@ from pathspec import GitIgnoreSpec
 from protocol.paths import RESERVED
 
 
+def check_line(line: str) -> None:
+    """Raises ``ValueError`` for a line that is no pattern, with the reason in words."""
+    GitIgnoreSpec.from_lines([line])
+
+
 class Ignore:
     """``lines`` as in a ``.gitignore`` at the root. As in git, nothing below an ignored directory
     can be included again, so such a directory is never walked.

@@ -15,7 +15,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from pyzsync_daemon.config import LogSettings
-from pyzsync_daemon.units import format_bytes
+from pyzsync_daemon.units import format_bytes, printable
 
 __all__ = ["applied", "setup"]
 
@@ -85,12 +85,8 @@ def _for_people(_logger: object, _method: str, event: EventDict) -> MutableMappi
 def _plain(key: str, value: object) -> object:
     if key in BYTES and isinstance(value, int):
         return format_bytes(value)
-    if isinstance(value, str) and not value.isprintable():
-        # A peer chooses its paths: none may steer the reader's terminal.
-        escaped = (char.encode("unicode_escape").decode() for char in value)
-        return "".join(
-            char if char.isprintable() else code for char, code in zip(value, escaped, strict=True)
-        )
+    if isinstance(value, str):
+        return printable(value)
     return value
 
 

@@ -1,11 +1,11 @@
-"""Amounts of bytes and times, as people write and read them."""
+"""Amounts of bytes, times and foreign text, as people write and read them."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-__all__ = ["format_bytes", "format_seconds", "parse_bytes"]
+__all__ = ["format_bytes", "format_seconds", "parse_bytes", "printable"]
 
 _FACTORS: Final = {
     "": 1,
@@ -50,3 +50,12 @@ def format_seconds(seconds: float) -> str:
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s"
+
+
+def printable(text: str) -> str:
+    """``text`` without characters that steer a terminal: a peer chooses its paths and reasons."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )

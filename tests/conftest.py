@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 
-# Deterministic everywhere: a failure in CI is the failure on the desk. No deadline: no test asserts a time.
+# Deterministic everywhere: a failure in CI is the failure on the desk. No test asserts a time.
 settings.register_profile(
     "project",
     derandomize=True,

@@ -29,7 +29,7 @@ Root = Annotated[
     typer.Argument(metavar="[ROOT]", help="The directory; the working directory if not given."),
 ]
 State = Annotated[
-    Path | None, typer.Option(help="Where the daemon keeps its own files [ROOT/.pyzsync].")
+    Path | None, typer.Option(help="Where the daemon keeps its own files [in ROOT/.pyzsync].")
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="A TOML file; see config.example.toml.")

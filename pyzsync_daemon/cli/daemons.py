@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 import structlog
 
 from pyzsync_daemon import logs
+from pyzsync_daemon.cli.descriptors import make_room
 from pyzsync_daemon.cli.exits import Exit
 from pyzsync_daemon.config import (
     ClientSettings,
@@ -47,6 +48,8 @@ def run_hub(file: Path | None, options: Mapping[str, object]) -> None:
     """``pyzsync hub``: returns when it was told to stop and has drained."""
     config = _load("hub", file, options)
     _announce_advice(config.hub, file)
+    if sentence := make_room(config.hub.max_clients):
+        structlog.get_logger().warning("advice", text=sentence)
     from pyzsync_daemon.hub.server import serve  # after the checks, which should be quick
 
     def listening(url: str) -> None:
@@ -123,7 +126,7 @@ def _load(table: str, file: Path | None, options: Mapping[str, object]) -> Confi
         (table, key): str(value) if isinstance(value, Path) else value
         for key, value in options.items()
     }
-    config = load(file, os.environ, typed)
+    config = load(file, os.environ, typed, role=table)
     logs.setup(config.log)
     return config
 

@@ -10,6 +10,7 @@ from protocol.errors import ProtocolError
 from pyzsync.errors import PyzsyncError
 from pyzsync_daemon.config import ConfigError
 from pyzsync_daemon.errors import DaemonError, HubRefused, HubUnreachable
+from pyzsync_daemon.units import printable
 
 __all__ = ["TABLE", "Exit", "report"]
 
@@ -41,7 +42,7 @@ def report(error: Exception) -> Exit:
     code = next((code for kind, code in TABLE if isinstance(error, kind)), None)
     if code is None:
         raise error
-    lines = [f"pyzsync: {line}" for line in str(error).splitlines()]
+    lines = [f"pyzsync: {printable(line)}" for line in str(error).splitlines()]
     hint = getattr(error, "hint", "")
-    print(*lines, *([f"hint: {hint}"] if hint else []), sep="\n", file=sys.stderr)
+    print(*lines, *([f"hint: {printable(hint)}"] if hint else []), sep="\n", file=sys.stderr)
     return code

@@ -3,8 +3,9 @@
 A rename may reach us as a creation in one batch and a deletion in another, and what is deleted
 may come back: the bytes are then copied from here, not fetched. Bounded; the oldest goes first.
 
-A name is ``<version>-<mtime, ns, hex>``. A process that still had the file open can write to it
-after it came here; the mtime tells, and what was written is kept aside instead of dropped.
+A name is ``<version>-<mtime, ns, hex>``: the mtime that the file had when its content was judged. A
+process that still had it open can write to it afterwards; the mtime tells, and what was written is
+kept aside instead of dropped.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import OrderedDict
 
 from pyzsync_daemon.client.conflicts import Conflicts
 from pyzsync_daemon.client.staging import HOME
-from pyzsync_daemon.files.root import Root
+from pyzsync_daemon.files.root import Fingerprint, Root
 
 ATTIC = f"{HOME}/attic"
 
@@ -43,17 +44,19 @@ class Attic:
         """Let go of the directory."""
         os.close(self.fd)
 
-    def keep(self, fd: int, name: str, version: bytes, path: str) -> None:
-        """Take the file ``name`` of directory ``fd``, which was version ``version`` of ``path``."""
-        status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-        kept = f"{version.hex()}-{status.st_mtime_ns & (2**64 - 1):016x}"
+    def keep(self, fd: int, name: str, found: Fingerprint, version: bytes, path: str) -> None:
+        """Take the file ``name`` of directory ``fd``, version ``version`` of ``path``.
+
+        ``found`` is what it was *before* it was judged to be that version.
+        """
+        kept = f"{version.hex()}-{_stamp(found.mtime_ns)}"
         with self._lock:
             if kept in self._sizes:
                 self._drop(kept)
             os.rename(name, kept, src_dir_fd=fd, dst_dir_fd=self.fd)
-            self._add(kept, status.st_size)
+            self._add(kept, found.size)
             self._paths[kept] = path
-            if status.st_size > self._max_bytes:  # do not make room for what cannot stay
+            if found.size > self._max_bytes:  # do not make room for what cannot stay
                 self._drop(kept)
             self._shrink()
 
@@ -81,7 +84,7 @@ class Attic:
             status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
         except FileNotFoundError:
             return  # somebody tidied up by hand
-        if f"{status.st_mtime_ns & (2**64 - 1):016x}" == name.rpartition("-")[2]:
+        if _stamp(status.st_mtime_ns) == name.rpartition("-")[2]:
             os.unlink(name, dir_fd=self.fd)
         else:
             self._conflicts.keep(self.fd, name, path)
@@ -93,3 +96,7 @@ class Attic:
                 for entry in entries
                 if entry.is_file(follow_symlinks=False)
             ]
+
+
+def _stamp(mtime_ns: int) -> str:
+    return f"{mtime_ns & (2**64 - 1):016x}"

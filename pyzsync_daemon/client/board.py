@@ -12,7 +12,9 @@ that want it wait and are then copied locally.
 
 from __future__ import annotations
 
-from protocol.messages import Change, PublishedQuery
+import heapq
+
+from protocol.messages import Change, Kind, PublishedQuery
 from pyzsync_daemon.client.effects import Abandon, Effect, Plan
 from pyzsync_daemon.client.jobs import LOOSE, STAGED, STUCK, Job, Stage, Stages
 from pyzsync_daemon.client.requests import Requests
@@ -20,7 +22,8 @@ from pyzsync_daemon.client.transfer import Transfer
 from pyzsync_daemon.client.watermark import Watermark
 
 BIG = 16 * 2**20  # bytes: larger files are prepared one by one beside the small ones
-RETRY = 5.0  # seconds until a change that the disk or the hub refused is tried again
+RETRY = 5.0  # seconds until a change that the disk or the hub refused is tried again...
+LONGEST_RETRY = 300.0  # ...for the first time; the pause doubles: each try may copy the whole file
 
 
 class Board:
@@ -32,19 +35,27 @@ class Board:
         self.requests = requests
         self.effects: list[Effect] = []
         self.problems: dict[str, str] = {}  # paths that are not as the hub has them, and why
+        self.deletions: dict[str, None] = {}  # announced, and not yet judged by the guard
+        self._retries: list[tuple[float, str]] = []  # a heap; entries that do not hold are skipped
         self._asleep: dict[str, Job] = {}  # jobs whose transfer pauses before it asks again
         self._fetching: dict[bytes, Job] = {}  # version -> the job that fetches it
 
     # --- a job's way ---------------------------------------------------------------------------
 
-    def enter(self, change: Change) -> None:
-        """A path's new state; supersedes what is under way for it."""
+    def enter(self, change: Change, *, judged: bool = False) -> None:
+        """A path's new state; supersedes what is under way for it.
+
+        ``judged``: a deletion that the mass-deletion guard has let pass already.
+        """
         self.watermark.open(change.path, change.seq)
+        self.deletions.pop(change.path, None)
+        if change.kind is Kind.ABSENT and not judged:
+            self.deletions[change.path] = None
         job = self.stages.get(change.path)
         if job is None:
             self._enqueue(Job(change))
         elif job.stage in LOOSE:
-            job.change = change
+            job.take(change)
             self._enqueue(job)
         else:
             job.newer = change
@@ -94,7 +105,7 @@ class Board:
     def give_up(self, job: Job, reason: str, now: float) -> None:
         """A transfer failed: try the change from the start in a while."""
         self.problems[job.change.path] = reason
-        job.retry_at = now + RETRY
+        self._retry_later(job, now)
         self.abandon(job, then=Stage.PARKED)
 
     def abandon(self, job: Job, then: Stage) -> None:
@@ -112,7 +123,7 @@ class Board:
         if job.newer is not None or job.after is Stage.PENDING or leaderless:
             self.restart(job)
         else:
-            self.stages.move(job, job.after)
+            self._rest(job, job.after)
 
     def close(self, job: Job) -> None:
         """As announced; a newer change goes on from here."""
@@ -126,13 +137,14 @@ class Board:
     def restart(self, job: Job) -> None:
         """Begin again, with the newest change."""
         self._end_fetch(job)
-        job.change, job.newer = job.newer or job.change, None
+        job.take(job.newer or job.change)
+        job.newer = None
         job.asked = job.published = b""
         self._enqueue(job)
 
     def park(self, job: Job, reason: str, now: float) -> None:
         """The disk said no: try again in a while."""
-        job.retry_at = now + RETRY
+        self._retry_later(job, now)
         self._stick(job, Stage.PARKED, reason)
 
     def refuse(self, job: Job, reason: str) -> None:
@@ -148,8 +160,7 @@ class Board:
 
     def wake(self, now: float) -> None:
         """Whose time has come tries again."""
-        parked = self.stages.of(Stage.PARKED)
-        while (job := next(iter(parked.values()), None)) and job.retry_at <= now:
+        while (job := self._next_retry()) is not None and job.retry_at <= now:
             self._enqueue(job)
         for path, job in list(self._asleep.items()):
             if job.transfer is not None:
@@ -158,8 +169,9 @@ class Board:
                 del self._asleep[path]
 
     def wake_at(self) -> float | None:
-        """When ``wake`` has something to do. All retries wait equally long: the first is first."""
-        times = [job.retry_at for job in self.stages.of(Stage.PARKED).values()][:1]
+        """When ``wake`` has something to do."""
+        parked = self._next_retry()
+        times = [] if parked is None else [parked.retry_at]
         for job in self._asleep.values():
             if job.transfer is not None and job.transfer.resume_at is not None:
                 times.append(job.transfer.resume_at)
@@ -188,7 +200,26 @@ class Board:
             self.restart(job)
             return
         self.problems[job.change.path] = reason
+        self._rest(job, stage)
+
+    def _rest(self, job: Job, stage: Stage) -> None:
         self.stages.move(job, stage)
+        if stage is Stage.PARKED:
+            heapq.heappush(self._retries, (job.retry_at, job.change.path))
+
+    def _retry_later(self, job: Job, now: float) -> None:
+        job.retry_at = now + min(RETRY * 2 ** min(job.tries, 10), LONGEST_RETRY)
+        job.tries += 1
+
+    def _next_retry(self) -> Job | None:
+        """The parked job whose turn comes first."""
+        while self._retries:
+            at, path = self._retries[0]
+            job = self.stages.of(Stage.PARKED).get(path)
+            if job is not None and job.retry_at == at:
+                return job
+            heapq.heappop(self._retries)
+        return None
 
     def _forget(self, job: Job) -> None:
         self.stages.remove(job)

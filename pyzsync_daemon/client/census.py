@@ -32,7 +32,11 @@ def differing(replica: Replica, skip: Set[str]) -> list[Change]:
             continue
         if found is not None and _as_recorded(record, found):
             continue
-        local = examine(replica, path, record)
+        try:
+            local = examine(replica, path, record)
+        except OSError:
+            changes.append(record.change)  # doing it again says what is wrong
+            continue
         if local.fingerprint is not None and local.ours and _dressed(record, local.fingerprint):
             seen.append((record, proven(local.fingerprint, replica.clock())))
         else:
@@ -64,7 +68,7 @@ def _look(replica: Replica) -> Iterator[tuple[Record, Fingerprint | None]]:
         try:
             with replica.root.directory(parent) as fd:
                 found = [_fingerprint(fd, record) for record in records]
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:  # gone, or closed to us: ``examine`` tells
             found = [None] * len(records)
         yield from zip(records, found, strict=True)
 
@@ -73,7 +77,7 @@ def _fingerprint(fd: int, record: Record) -> Fingerprint | None:
     name = record.change.path.rpartition("/")[2]
     try:
         return Fingerprint.of(os.stat(name, dir_fd=fd, follow_symlinks=False))
-    except FileNotFoundError:
+    except OSError:
         return None
 
 

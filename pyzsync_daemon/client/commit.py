@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from protocol.messages import Kind
-from pyzsync_daemon.client.entry import Action, explain
+from pyzsync_daemon.client.entry import Action, explain, in_the_way
 from pyzsync_daemon.client.folders import Folders, parent_of
 from pyzsync_daemon.client.index import Intent, Record
 from pyzsync_daemon.client.metadata import dress
@@ -51,6 +51,7 @@ def commit(replica: Replica, items: list[Item]) -> None:
     try:
         creations, removals, touches = _in_order(folders, items)
         _make_durable(replica, creations)
+        _drop_remains(replica, items)
         _intend(replica, creations + removals)
     except (OSError, sqlite3.OperationalError) as error:
         _fail(items, error)
@@ -82,7 +83,10 @@ def _in_order(folders: Folders, items: list[Item]) -> tuple[list[Item], list[Ite
     """Creations (with the parents they lack) from the top down, removals from the bottom up."""
     creations = [item for item in items if item.entry.action is Action.PLACE]
     for entry in folders.missing([item.change for item in creations]):
-        creations.append(Item(entry, entry.change, entry.local.ours))
+        error = in_the_way(folders.replica.settings, entry)
+        creations.append(
+            Item(entry, entry.change, entry.local.ours, error=error, refused=bool(error))
+        )
     removals = [item for item in items if item.entry.action is Action.REMOVE]
     touches = [item for item in items if item.entry.action is Action.TOUCH]
     creations.sort(key=lambda item: item.change.path.split("/"))
@@ -105,6 +109,14 @@ def _make_durable(replica: Replica, creations: list[Item]) -> None:
         if len(files) > len(few):
             syncfs(staging.fd)
         replica.step("fsync")
+
+
+def _drop_remains(replica: Replica, items: list[Item]) -> None:
+    """What was staged holds all that was good in them. Later would be too late: after a crash
+    behind the record nobody would come for them."""
+    for item in items:
+        for name in item.entry.remains:
+            replica.staging.remove(name)
 
 
 def _intend(replica: Replica, items: list[Item]) -> None:
@@ -137,7 +149,8 @@ def _attempt(
     try:
         if above is not None:
             item.error, item.overtaken = above.error, above.overtaken
-        else:
+            item.refused = above.refused
+        elif not item.refused:
             folders.enter(parent_of(path))
             act(replica, item)
     except Overtaken:

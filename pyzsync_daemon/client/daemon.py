@@ -19,7 +19,7 @@ from pyzsync_daemon.client.link import Busy, Link, open_link
 from pyzsync_daemon.client.replica import WorkbenchSettings
 from pyzsync_daemon.client.report import Report, Summary
 from pyzsync_daemon.client.runner import Runner
-from pyzsync_daemon.client.session import ClientSession, Phase
+from pyzsync_daemon.client.session import ClientSession
 from pyzsync_daemon.client.workbench import Workbench
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.errors import HubRefused, HubUnreachable, NotUpToDate
@@ -27,6 +27,8 @@ from pyzsync_daemon.progress import Feed
 from pyzsync_daemon.transport import AGENT
 
 __all__ = ["Summary", "follow"]
+
+STOOD_S = 30.0  # a connection that told its position and stood as long was of use
 
 
 async def follow(
@@ -62,6 +64,8 @@ def _open(settings: ClientSettings) -> Workbench:
     )
     for path in workbench.recovered:
         structlog.get_logger().warning("kept aside after a crash", path=path)
+    for reason in workbench.unrecovered:
+        structlog.get_logger().error("not recovered, tried again at the next start", reason=reason)
     return workbench
 
 
@@ -84,6 +88,7 @@ class ClientDaemon:
         self._runner = Runner(workbench.run, self._completed)
         self._backoff = Backoff(settings.backoff_min_s, settings.backoff_max_s, random.uniform)
         self._link: Link | None = None
+        self._stood = False  # the connection was of use
         self._level = asyncio.Event()  # set when the session has settled
         self._alarm: asyncio.TimerHandle | None = None
         self._log = structlog.get_logger().bind(hub=settings.hub)
@@ -130,11 +135,13 @@ class ClientDaemon:
     async def _connect_once(self) -> float:
         """Serve one connection to its end; returns the seconds that the hub asks us to wait."""
         websocket = await open_link(self._settings)
+        self._stood, opened = False, time.monotonic()
         self._link = Link(websocket, self._received)
         try:
             self._session.connected()
             self._pump()
             await self._link.run()
+            self._stood |= self._session.current and time.monotonic() - opened >= STOOD_S
             return self._part()
         except ProtocolError as error:
             if error.code in (Code.WRONG_HUB, Code.UNSUPPORTED_PROTOCOL):
@@ -148,10 +155,10 @@ class ClientDaemon:
             self._pump()
 
     def _part(self) -> float:
-        """A connection has ended; only one that went well lets the next be tried at once."""
+        """A connection has ended; only one that was of use lets the next be tried at once."""
         goodbye = self._session.goodbye or Goodbye(Code.NORMAL)
         if goodbye.code in (Code.NORMAL, Code.DRAINING):
-            if self._session.phase is Phase.SYNCING:
+            if self._stood:
                 self._backoff.reset()
         elif not goodbye.code.retry:
             raise HubRefused(self._settings.hub, goodbye.detail, goodbye.code.advice)
@@ -197,6 +204,7 @@ class ClientDaemon:
         if self._session.settled:
             self._report.settled()
             self._level.set()
+            self._stood = True
         else:
             self._level.clear()
 

@@ -1,11 +1,17 @@
-"""How many deletions a replica believes: the mass-deletion guard of batches and snapshots."""
+"""How many deletions a replica believes: the mass-deletion guard of what is announced.
+
+Deletions are judged together with all others that were announced with them, before the first one is
+prepared; prepared they are in small batches, each of them harmless. Once they are not believed,
+none is, until the hub announces them over another connection.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from protocol.messages import Change, Kind
+from protocol.messages import Kind
+from pyzsync_daemon.client.effects import Prepare
 from pyzsync_daemon.client.index import Record
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.client.shelf import Shelf
@@ -13,28 +19,39 @@ from pyzsync_daemon.guard import DeletionGuard, Halt
 
 
 class Deletions:
-    """Batches are summed over a time; a snapshot is judged as a whole. Any thread may ask."""
+    """News are summed over a time; a snapshot is judged as a whole. Any thread may ask."""
 
     def __init__(self, replica: Replica, shelf: Shelf) -> None:
         self._replica = replica
         self._shelf = shelf
         self._lock = threading.Lock()
         self._guard = self._new_guard()
+        self._halt: Halt | None = None
+        self._connection = 0  # over which what made ``_halt`` was announced
 
-    def batch(self, changes: Sequence[Change], records: Mapping[str, Record]) -> Halt | None:
-        """Why the deletions among these changes are not believed; None if they are.
+    def news(self, effect: Prepare, records: Mapping[str, Record]) -> Halt | None:
+        """Why the deletions among the changes are not believed; None if they are.
 
         What appears with them, or is on its way, is set off: moving a tree is no deletion.
+        ``records`` are those of the changes.
         """
-        absent = [change for change in changes if change.kind is Kind.ABSENT]
-        gone = sum(change.path in records for change in absent)
-        if not gone or self._replica.settings.allow_mass_delete:
+        if self._replica.settings.allow_mass_delete:
             return None
-        new = [change for change in changes if change.path not in records]
-        created = sum(change.kind is not Kind.ABSENT for change in new)
         with self._lock:
-            appeared = created + self._shelf.appearing()
-            return self._guard.check(self._now(), self._replica.index.count(), gone, appeared)
+            if effect.connection > self._connection:
+                self._halt, self._connection = None, effect.connection
+            if effect.deletions and self._halt is None:
+                self._halt = self._judge(effect, records)
+            return self._halt
+
+    def _judge(self, effect: Prepare, records: Mapping[str, Record]) -> Halt | None:
+        index = self._replica.index
+        new = [each for each in effect.changes if each.path not in records]
+        created = sum(each.kind is not Kind.ABSENT for each in new)
+        waiting = len(effect.waiting) - len(index.lookup(effect.waiting))
+        appeared = created + waiting + self._shelf.appearing()
+        gone = len(index.lookup(effect.deletions))
+        return self._guard.check(self._replica.steady(), index.count(), gone, appeared)
 
     def snapshot(self, named: int, gone: int) -> Halt | None:
         """Why it is not believed that ``gone`` records are not among the ``named`` paths."""
@@ -42,13 +59,10 @@ class Deletions:
             return None
         entries = self._replica.index.count()
         appeared = max(0, named - (entries - gone))
-        return self._new_guard().check(self._now(), entries, gone, appeared)
+        return self._new_guard().check(self._replica.steady(), entries, gone, appeared)
 
     def _new_guard(self) -> DeletionGuard:
         settings = self._replica.settings
         return DeletionGuard(
             settings.deletion_share, settings.deletion_floor, settings.deletion_window
         )
-
-    def _now(self) -> float:
-        return self._replica.clock() / 1e9

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 
 from protocol.messages import Kind
 from pyzsync_daemon.client.compare import hash_descriptor, kind_of, may_hide_an_edit
 from pyzsync_daemon.client.index import Intent, Record
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.files.root import Fingerprint
+
+Seen = dict[str, tuple[Record, Fingerprint]]  # path -> an entry of the hub's, before it was judged
 
 
 def put_away(replica: Replica, intent: Intent, name: str, prove: bool = False) -> str:
@@ -37,7 +38,7 @@ def put_away(replica: Replica, intent: Intent, name: str, prove: bool = False) -
     elif not _expected(replica, intent, name, found, prove):
         return replica.conflicts.keep(replica.staging.fd, name, path)
     elif kind is Kind.FILE:
-        replica.attic.keep(replica.staging.fd, name, intent.displaces, path)
+        replica.attic.keep(replica.staging.fd, name, found, intent.displaces, path)
     else:
         replica.staging.remove(name)
     return ""
@@ -46,10 +47,14 @@ def put_away(replica: Replica, intent: Intent, name: str, prove: bool = False) -
 def _removed(replica: Replica, name: str, path: str) -> bool:
     """Remove a displaced directory if all of it is the hub's."""
     fd = replica.staging.fd
-    if not _all_ours(replica, fd, name, path):
+    try:
+        seen = _ours(replica, fd, name, path)
+    except OSError:
+        return False  # what cannot be looked at is kept
+    if seen is None:
         return False
     try:
-        _dismantle(replica, fd, name, path)
+        _dismantle(replica, fd, name, path, seen)
     except OSError as error:
         if error.errno != errno.ENOTEMPTY:
             raise
@@ -60,7 +65,7 @@ def _removed(replica: Replica, name: str, path: str) -> bool:
 def all_ours(replica: Replica, path: str) -> bool:
     """Whether the directory at ``path`` holds nothing but what the hub gave."""
     with replica.root.parent(path) as (fd, name):
-        return _all_ours(replica, fd, name, path)
+        return _ours(replica, fd, name, path) is not None
 
 
 def _expected(replica: Replica, intent: Intent, name: str, found: Fingerprint, prove: bool) -> bool:
@@ -72,10 +77,10 @@ def _expected(replica: Replica, intent: Intent, name: str, found: Fingerprint, p
     if kind is not Kind.FILE:
         return kind is Kind.SYMLINK
     doubtful = prove or may_hide_an_edit(expected.mtime_ns, replica.clock())
-    return not doubtful or _version(replica.staging.fd, name) == intent.displaces
+    return not doubtful or version_at(replica.staging.fd, name) == intent.displaces
 
 
-def _version(fd: int, name: str) -> bytes:
+def version_at(fd: int, name: str) -> bytes:
     """The version of a file, empty if it cannot be read."""
     try:
         opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
@@ -88,13 +93,14 @@ def _version(fd: int, name: str) -> bytes:
     return tree.version if tree is not None else b""
 
 
-def _all_ours(replica: Replica, fd: int, name: str, path: str) -> bool:
-    """Whether a directory (once at ``path``) holds only recorded entries, as they were recorded."""
+def _ours(replica: Replica, fd: int, name: str, path: str) -> Seen | None:
+    """What a directory (once at ``path``) holds, if it is only recorded entries, as recorded."""
     records = {record.change.path: record for record in replica.index.beneath(path)}
-    return _only(records, fd, name, path)
+    seen: Seen = {}
+    return seen if _only(records, fd, name, path, seen) else None
 
 
-def _only(records: dict[str, Record], fd: int, name: str, path: str) -> bool:
+def _only(records: dict[str, Record], fd: int, name: str, path: str, seen: Seen) -> bool:
     inner = _open_directory(fd, name)
     try:
         with os.scandir(inner) as entries:
@@ -105,10 +111,11 @@ def _only(records: dict[str, Record], fd: int, name: str, path: str) -> bool:
                 if record is None or kind_of(found.mode) is not record.change.kind:
                     return False
                 if record.change.kind is Kind.DIRECTORY:
-                    if not _only(records, inner, entry.name, below):
+                    if not _only(records, inner, entry.name, below, seen):
                         return False
                 elif found != record.fingerprint and not _same(record, inner, entry.name):
                     return False
+                seen[below] = record, found
         return True
     finally:
         os.close(inner)
@@ -117,27 +124,25 @@ def _only(records: dict[str, Record], fd: int, name: str, path: str) -> bool:
 def _same(record: Record, fd: int, name: str) -> bool:
     if record.change.kind is Kind.SYMLINK:
         return os.readlink(name, dir_fd=fd) == record.change.target
-    return _version(fd, name) == record.change.version
+    return version_at(fd, name) == record.change.version
 
 
-def _dismantle(replica: Replica, fd: int, name: str, path: str) -> None:
+def _dismantle(replica: Replica, fd: int, name: str, path: str, seen: Seen) -> None:
     """Remove a directory of the hub's; its files go to the attic. ENOTEMPTY if others are in it."""
     inner = _open_directory(fd, name)
     try:
-        with os.scandir(inner) as scan:
-            entries = [(entry.name, entry.stat(follow_symlinks=False)) for entry in scan]
-        for each, status in entries:
+        for each in os.listdir(inner):
             below = f"{path}/{each}"
-            if stat.S_ISDIR(status.st_mode):
-                _dismantle(replica, inner, each, below)
+            if below not in seen:
                 continue
-            record = replica.index.get(below)
-            if record is None:
-                continue
-            if stat.S_ISREG(status.st_mode):
-                replica.attic.keep(inner, each, record.change.version, below)
-            else:
-                os.unlink(each, dir_fd=inner)
+            record, found = seen[below]
+            match record.change.kind:
+                case Kind.DIRECTORY:
+                    _dismantle(replica, inner, each, below, seen)
+                case Kind.FILE:
+                    replica.attic.keep(inner, each, found, record.change.version, below)
+                case _:
+                    os.unlink(each, dir_fd=inner)
     finally:
         os.close(inner)
     os.rmdir(name, dir_fd=fd)

@@ -44,9 +44,16 @@ class Prepare:
 
     Creations come before deletions. A file whose version is already here under another path (or
     among the bytes kept of deleted files) is copied into staging.
+
+    For the mass-deletion guard: ``deletions`` are the paths of all deletions that were announced
+    and not yet judged (those of ``changes`` and others), ``waiting`` those of files that are still
+    to come, ``connection`` tells one connection from another.
     """
 
     changes: tuple[Change, ...]
+    deletions: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    connection: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +196,15 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Answers ``Commit``. ``again`` were overtaken by a local change and must be prepared anew."""
+    """Answers ``Commit``. ``again`` were overtaken by a local change and must be prepared anew.
+
+    ``failed``: the disk said no; ``refused``: policy did, for as long as nothing changes.
+    """
 
     applied: tuple[Applied, ...]
     again: tuple[Change, ...] = ()
     failed: tuple[tuple[Change, str], ...] = ()
+    refused: tuple[tuple[Change, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,12 @@ class Entry:
 def may_go(settings: WorkbenchSettings, entry: Entry, published: Set[tuple[str, bytes]]) -> bool:
     """Whether what is at the path need not be kept aside: it is the hub's, now or once.
 
-    With ``overwrite`` neither need a local edit, if it could be read.
+    With ``overwrite`` neither need a local edit that something of the hub's replaces, if it could
+    be read. What is merely removed was perhaps never published: nothing overwrites that.
     """
     local = entry.local
-    overwrite = settings.conflict == "overwrite" and bool(local.version)
+    replaced = entry.action is not Action.REMOVE
+    overwrite = settings.conflict == "overwrite" and replaced and bool(local.version)
     return local.ours or overwrite or _published(entry, published)
 
 
@@ -61,7 +63,23 @@ def refuses(settings: WorkbenchSettings, entry: Entry, published: Set[tuple[str,
         return ""
     if not local.is_a(Kind.FILE) or _published(entry, published):
         return ""
-    return f"{entry.change.path}: holds local content, and conflicts are refused"
+    return refusal(entry.change.path)
+
+
+def in_the_way(settings: WorkbenchSettings, entry: Entry) -> str:
+    """Why the policy leaves what stands in the place of a missing parent; empty if it does not.
+
+    Nobody has asked the hub about it, so only what is recorded is known to be the hub's.
+    """
+    local = entry.local
+    if settings.conflict != "refuse" or local.fingerprint is None or local.ours:
+        return ""
+    return refusal(entry.change.path)
+
+
+def refusal(path: str) -> str:
+    """The sentence about local content that stays where it is."""
+    return f"{path}: holds local content, and conflicts are refused"
 
 
 def explain(error: OSError | sqlite3.Error, path: str) -> str:

@@ -34,13 +34,13 @@ class Folders:
     """The directories of one batch."""
 
     def __init__(self, replica: Replica) -> None:
-        self._replica = replica
+        self.replica = replica
         self._entered: dict[str, int | None] = {}  # path -> mode to give back, if it was opened
 
     def missing(self, creations: Iterable[Change]) -> list[Entry]:
         """Entries for the directories on the way to these changes that are not there.
 
-        Something else in their place is displaced, as by any other replacement.
+        Something else in their place is displaced, as by any other replacement, if policy lets it.
         """
         known = {change.path for change in creations}
         entries = []
@@ -58,7 +58,7 @@ class Folders:
         if path in self._entered or not path:
             self._entered.setdefault(path, None)
             return
-        with self._replica.root.directory(path) as fd:
+        with self.replica.root.directory(path) as fd:
             mode = stat.S_IMODE(os.fstat(fd).st_mode)
             if mode & _WORKABLE != _WORKABLE:
                 os.fchmod(fd, mode | _WORKABLE)
@@ -71,7 +71,7 @@ class Folders:
 
         Returns the fingerprints of those that are there, or why they could not be set.
         """
-        records = self._replica.index.lookup(list(self._entered))
+        records = self.replica.index.lookup(list(self._entered))
         found: dict[str, Fingerprint | OSError] = {}
         for path in {**self._entered, **given}:
             recorded = records[path].change if path in records else None
@@ -81,7 +81,7 @@ class Folders:
             else:
                 mode, mtime_ns = change.mode, change.mtime_ns
             try:
-                with self._replica.root.directory(path) as fd:
+                with self.replica.root.directory(path) as fd:
                     found[path] = settle_directory(fd, mode, mtime_ns)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # removed by this very batch, or by somebody else
@@ -92,20 +92,20 @@ class Folders:
     def sync(self, each: int) -> None:
         """Make all names durable: one by one up to ``each`` directories (0: all at once)."""
         if len(self._entered) > each:
-            syncfs(self._replica.root.fd)
+            syncfs(self.replica.root.fd)
             return
         for path in [*self._entered, STAGING, ATTIC]:
             try:
-                with self._replica.root.directory(path) as fd:
+                with self.replica.root.directory(path) as fd:
                     os.fsync(fd)
             except (FileNotFoundError, NotADirectoryError):
                 continue
 
     def _missing(self, path: str) -> list[Entry]:
-        status = self._replica.root.lstat(path)
+        status = self.replica.root.lstat(path)
         if status is not None and stat.S_ISDIR(status.st_mode):
             return []
-        local = examine(self._replica, path, self._replica.index.get(path))
+        local = examine(self.replica, path, self.replica.index.get(path))
         change = Change(seq=0, path=path, kind=Kind.DIRECTORY, mode=_NEW_MODE)
-        name = self._replica.staging.new_directory(path)
+        name = self.replica.staging.new_directory(path)
         return [Entry(change, Action.PLACE, local, name, announced=False)]

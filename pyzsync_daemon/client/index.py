@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protocol.messages import Change, Flag, Kind, Position
-from pyzsync_daemon.files.db import open_database, transaction
+from pyzsync_daemon.files.db import open_database, opening, transaction
 from pyzsync_daemon.files.root import Fingerprint
 
 _SCHEMA = """
@@ -39,6 +39,9 @@ CREATE TABLE intents (
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 _VERSION = 1
+_COST = (
+    "the replica is compared anew; what the hub deleted meanwhile stays, and the hub is pinned anew"
+)
 _FINGERPRINT = struct.Struct("<QQqqI")  # an inode number may use all 64 bits; SQLite's have a sign
 _POSITION = struct.Struct("<16sQ32s")
 _CHANGE = "path, seq, kind, mode, mtime_ns, size, version, target, flags"
@@ -76,12 +79,13 @@ class Intent:
 class ClientIndex:
     """The replica's database. Any thread may call; transactions are one at a time.
 
-    Raises ``sqlite3.Error``, or ``ForeignDatabase`` on opening.
+    Raises ``sqlite3.Error``; on opening ``UnusableDatabase`` or ``ForeignDatabase``.
     """
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
-        self._db = open_database(path, _SCHEMA, _VERSION)
+        with opening(path, _COST):
+            self._db = open_database(path, _SCHEMA, _VERSION)
 
     def close(self) -> None:
         """Close the database."""
@@ -196,6 +200,9 @@ class ClientIndex:
         )
         with self._lock:
             rows = self._db.execute(query).fetchall()
+        for row in rows:
+            if "/" in row[9] or row[9] in ("", ".", ".."):
+                raise sqlite3.DatabaseError(f"an intent has the name {row[9]!r}")
         return [
             Intent(
                 _change(row),

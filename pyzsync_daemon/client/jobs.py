@@ -42,6 +42,13 @@ class Job:
     published: bytes = b""  # that version, when the hub says that it was its own
     after: Stage = Stage.PENDING  # where ABANDONING leads
     retry_at: float = 0.0
+    tries: int = 0  # of this change that failed
+
+    def take(self, change: Change) -> None:
+        """Work on this change from now on."""
+        if change != self.change:
+            self.tries = 0
+        self.change = change
 
     @property
     def effect_runs(self) -> bool:

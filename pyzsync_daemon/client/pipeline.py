@@ -19,6 +19,7 @@ from protocol.messages import (
     Get,
     Hashlist,
     HashQuery,
+    Kind,
     Published,
     PublishedQuery,
     Query,
@@ -46,6 +47,8 @@ from pyzsync_daemon.client.requests import Answer, Asked, Requests
 BATCH = 256  # changes in one Prepare: enough to share a transaction, few enough to overlap
 ASK_DELTA = 256 * 2**10  # bytes: of smaller files a delta saves less than it costs the hub to make
 MAX_ACTIVE = 1024  # paths between Prepare and Commit: bounds memory, whatever the tree's size
+HELD_BYTES = 2**30  # sizes of files that are fetched at a time: some 10 % of it is memory
+TO_COME = (Stage.PENDING_BIG, Stage.FOLLOWING)  # what a deletion may pass on its way
 
 
 class Pipeline:
@@ -54,6 +57,7 @@ class Pipeline:
     def __init__(self, inflight_bytes: int) -> None:
         self._requests = Requests(inflight_bytes)
         self._pushed = Pushed()
+        self._connection = 0
         self.board = Board(self._requests)
 
     # --- in ------------------------------------------------------------------------------------
@@ -61,6 +65,7 @@ class Pipeline:
     def connected(self, max_queries: int) -> None:
         """A hub stands ready to answer; what was not applied is announced again."""
         self._requests.max_queries = max_queries
+        self._connection += 1
         self.board.watermark.reset()
 
     def lost(self) -> None:
@@ -126,19 +131,53 @@ class Pipeline:
         return pushed
 
     def _prepare(self) -> None:
-        """One Prepare of small files and one of a big file may run at a time."""
+        """One Prepare of small files and one of a big file may run at a time.
+
+        What is kept in memory of files while they come grows with their size: small ones and big
+        ones may have ``HELD_BYTES`` each between Prepare and the end of their transfer.
+        """
         stages = self.board.stages
         running = {job.change.size > BIG for job in stages.of(Stage.PREPARING).values()}
         room = MAX_ACTIVE - (len(stages) - stages.count(*LOOSE))
         for big, stage, most in ((True, Stage.PENDING_BIG, 1), (False, Stage.PENDING, BATCH)):
             if big in running:
                 continue
-            jobs = list(islice(stages.of(stage).values(), min(most, room)))
+            jobs = self._pick(stage, min(most, room), big=big)
             room -= len(jobs)
             for job in jobs:
                 stages.move(job, Stage.PREPARING)
             if jobs:
-                self.board.effects.append(Prepare(tuple(job.change for job in jobs)))
+                self.board.effects.append(self._preparation(jobs))
+
+    def _pick(self, stage: Stage, most: int, *, big: bool) -> list[Job]:
+        """The next jobs to prepare; one is always allowed, however large."""
+        waiting = self.board.stages.of(stage)
+        if not waiting or most <= 0:
+            return []
+        held = sum(
+            job.change.size
+            for each in (Stage.FETCHING, Stage.ABANDONING)
+            for job in self.board.stages.of(each).values()
+            if (job.change.size > BIG) is big
+        )
+        jobs: list[Job] = []
+        for job in islice(waiting.values(), most):
+            if held and held + job.change.size > HELD_BYTES:
+                break
+            held += job.change.size
+            jobs.append(job)
+        return jobs
+
+    def _preparation(self, jobs: list[Job]) -> Prepare:
+        """With the first of several deletions, all that were announced are judged."""
+        changes = tuple(job.change for job in jobs)
+        board = self.board
+        if all(change.kind is not Kind.ABSENT for change in changes):
+            return Prepare(changes, connection=self._connection)
+        deletions = tuple(board.deletions)
+        board.deletions.clear()
+        waiting = [path for stage in TO_COME for path in board.stages.of(stage)]
+        return Prepare(changes, deletions, tuple(waiting) if deletions else (), self._connection)
 
     def _commit(self) -> None:
         """One Commit at a time: what becomes ready meanwhile shares the next one."""
@@ -236,6 +275,8 @@ class Pipeline:
             board.restart(self._job(change.path))
         for change, error in result.failed:
             board.park(self._job(change.path), error, now)
+        for change, error in result.refused:
+            board.refuse(self._job(change.path), error)
         assert not board.stages.of(Stage.COMMITTING)  # a Commit answers for each of its changes
 
     def _go_on(self, job: Job, now: float) -> None:

@@ -27,8 +27,9 @@ class Item:
     """An entry on its way through a commit, and what has come of it.
 
     ``change`` is the newest that the entry serves. ``let_go``: what is displaced may go to the
-    attic, if it is what was seen at the path. ``unsettled``: what it displaced could not be dealt
-    with and may still be under its staging name, so its intent stays until the next start.
+    attic, if it is what was seen at the path. ``refused``: the error is a policy's, and trying
+    again is of no use. ``unsettled``: what it displaced could not be dealt with and may still be
+    under its staging name, so its intent stays until the next start.
     """
 
     entry: Entry
@@ -38,6 +39,7 @@ class Item:
     record: Record | None = None
     conflict: str = ""
     error: str = ""
+    refused: bool = False
     overtaken: bool = False
     unsettled: bool = False
 

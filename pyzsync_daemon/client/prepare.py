@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -50,7 +51,8 @@ class Judged:
 class Preparation:
     """Judges the changes of one ``Prepare``.
 
-    ``staged``: entries that are ready already; ``reserved``: bytes that running pulls may yet take.
+    ``staged``: entries that are ready already; ``reserved``: bytes that running pulls may yet take,
+    those of sparse files by themselves.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Preparation:
         replica: Replica,
         records: Mapping[str, Record],
         staged: Mapping[str, Entry],
-        reserved: int,
+        reserved: Counter[Flag],
     ) -> None:
         self._replica = replica
         self._records = records
@@ -117,9 +119,10 @@ class Preparation:
         if not change.size and change.version != EMPTY_VERSION:
             raise OSError(errno.EBADMSG, "announced as empty, with the version of other bytes")
         if not change.size:
-            name = self._replica.staging.new_file(change.path, change.version, 0)
+            staging = self._replica.staging
+            name = staging.whole(staging.new_file(change.path, change.version, 0))
             return self._ready(Entry(change, Action.PLACE, local, name))
-        missing = self._missing_room(change)
+        missing = self._missing_room(change) and self._make_room(change)
         if missing:
             return Judged(Outcome(change, State.FAILED, error=missing))
         copy = stage_copy(self._replica, change)
@@ -134,7 +137,7 @@ class Preparation:
         old = [OldFile(each, _size(staging.lstat(each)), staged=True) for each in remains]
         if local.is_a(Kind.FILE) and local.fingerprint is not None:
             old.insert(0, OldFile(change.path, local.fingerprint.size, version=local.version))
-        self._reserved += change.size
+        self._reserved[change.flags & Flag.SPARSE] += change.size
         files = tuple(file for file in old if file.length)
         resumes = any(staging.has_most(each, change.version) for each in remains)
         pull = Pull(staging, change, name, OldBytes(self._replica, files), resumes)
@@ -197,13 +200,24 @@ class Preparation:
             return ""
         return f"{change.path}: was changed locally, and conflicts are refused"
 
-    def _missing_room(self, change: Change) -> str:
-        """Whether the file fits on the disk; a sentence if it does not."""
+    def _make_room(self, change: Change) -> str:
+        """What earlier tries left of this very path must not be what it has no room for."""
+        staging = self._replica.staging
+        left = staging.take_remains(change.path)
+        missing = self._missing_room(change, sum(staging.filled(name) for name in left))
+        for name in left:
+            if missing:
+                staging.leave(name)
+            else:
+                staging.remove(name)
+        return missing
+
+    def _missing_room(self, change: Change, more: int = 0) -> str:
+        """Whether the file fits on the disk if ``more`` bytes go; a sentence if it does not."""
         disk = os.statvfs(self._replica.root.fd)
-        if change.flags & Flag.SPARSE:
-            free = disk.f_blocks * disk.f_frsize * _SPARSE_FACTOR
-        else:
-            free = disk.f_bavail * disk.f_frsize - self._reserved
+        sparse = change.flags & Flag.SPARSE
+        free = disk.f_blocks * _SPARSE_FACTOR if sparse else disk.f_bavail
+        free = free * disk.f_frsize + more - self._reserved[sparse]
         if change.size <= free:
             return ""
         return (

@@ -1,9 +1,9 @@
 """One version on its way from the hub into staging.
 
-With the version before at hand a delta is tried first. Without old bytes all blocks are asked for
-at once. Else ``Search`` asks for hashes, coarse ones first, and finds what old bytes give; then the
-leaves that nothing gave are fetched. Whatever is staged is hashed from the staged bytes; only then
-is it believed, and never asked for again.
+With the version before at hand a delta is tried first. Without old bytes all blocks are asked for.
+Else ``Search`` asks for hashes, coarse ones first, and finds what old bytes give; then the leaves
+that nothing gave are fetched. Whatever is staged is hashed from the staged bytes; only then is it
+believed, and never asked for again.
 
 If all windows hold and the whole does not, a block was matched by chance: one second try with all
 the finest hashes. The session calls the methods one at a time.
@@ -14,11 +14,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 
 from protocol import runs
 from protocol.messages import BlockQuery, Change, Delta, DeltaQuery, Flag, Hashlist
-from pyzsync import BadDelta, Blueprint, Hashes, HashTree, Patch, Target, VersionMismatch
-from pyzsync.grid import LEAF, WINDOW_LEAVES, window_bytes, window_count
+from pyzsync import (
+    BadDelta,
+    Blueprint,
+    Hashes,
+    HashTree,
+    Patch,
+    Target,
+    VersionMismatch,
+    hash_window,
+    version_of,
+)
+from pyzsync.grid import LEAF, WINDOW, WINDOW_LEAVES, WINDOW_LEVEL, window_bytes, window_count
 from pyzsync.runs import Runs, mask_of, runs_of
 from pyzsync_daemon.client import queries
 from pyzsync_daemon.client.effects import Plan, Put
@@ -27,6 +38,8 @@ from pyzsync_daemon.client.search import Search
 from pyzsync_daemon.client.sources import OldBytes
 from pyzsync_daemon.client.staging import StagedFile, Staging
 from pyzsync_daemon.compression import CodedDataError, decompress
+
+AHEAD = 256  # block sets asked for at a time: a file may have half a million of them
 
 
 class Pull:
@@ -49,6 +62,8 @@ class Pull:
         self._replaying: Replaying | None = None
         self._tree: HashTree | None = None  # of a delta that was applied
         self._second = False
+        self._whole = False  # staged by one write of verified bytes
+        self._wanted: Iterator[BlockQuery] = iter(())  # those that are not asked for yet
 
     def plan(self) -> Plan:
         """The first step."""
@@ -88,31 +103,38 @@ class Pull:
                 self._take_all(hashlists)
             elif finer := self._search.take(hashlists):
                 return Plan(hashes=finer)
-            return Plan(blocks=self._stage_copies())
+            return self._ask_for(iter(self._stage_copies()))
 
     def put(self, effect: Put) -> Plan:
         """Stage one block set and check its window.
 
-        Returns the leaves of the window that are still missing. ``CodedDataError`` if the data does
+        Returns the leaves of the window that are still missing, or the next window to ask for if it
+        is done. ``CodedDataError`` if the data does
         not decode, ``ValueError`` if it does not fit the query, ``OSError`` if the disk says no.
         """
         window = effect.query.window
         leaves = _without(runs.decode(effect.query.leaves), runs.decode(effect.gone))
         data = decompress(effect.coding, effect.data, self._bytes_of(window, leaves))
+        self._whole = self._take_whole(data)
+        if self._whole:
+            return Plan()
         with self._opened():
             if leaves:
                 self._patch.put(window, leaves, data)
                 self.fetched += len(data)
             missing = self._patch.check(window)
-        return Plan(blocks=self._ask(window, missing))
+        return Plan(blocks=self._ask(window, missing) or tuple(islice(self._wanted, 1)))
 
-    def finish(self) -> HashTree | Plan:
+    def finish(self) -> HashTree | Plan | None:
         """The verified tree of the whole, or a plan for the second try.
 
-        Raises ``VersionMismatch`` when there is none left, ``MissingBlocks`` if it is too early.
+        None: the whole is verified, and too small for its tree to be kept. Raises
+        ``VersionMismatch`` when there is no try left, ``MissingBlocks`` if it is too early.
         """
         if self._tree is not None:
             return self._tree
+        if self._whole:
+            return None
         try:
             return self._patch.finish()
         except VersionMismatch:
@@ -124,7 +146,7 @@ class Pull:
         unknown = ~target.known(target.base)
         if unknown.any():
             return Plan(hashes=queries.hashes(version, size, target.base, unknown))
-        return Plan(blocks=queries.all_blocks(version, size))
+        return self._ask_for(queries.all_blocks(version, size))
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -138,7 +160,7 @@ class Pull:
     def _without_delta(self) -> Plan:
         version, size = self.change.version, self.change.size
         if not self.old.files:
-            return Plan(blocks=queries.all_blocks(version, size))
+            return self._ask_for(queries.all_blocks(version, size))
         return Plan(hashes=Search.first(version, size, self._follows))
 
     @property
@@ -165,12 +187,33 @@ class Pull:
             nodes = runs.decode(each.query.nodes)
             self._patch.target.add(each.query.level, each.query.window, nodes, hashes)
 
+    def _take_whole(self, data: bytes) -> bool:
+        """Stage a small file that has come in one piece, if it is what was announced.
+
+        First syncs are full of them. If it is not, the usual way finds out what is wrong.
+        """
+        size = self.change.size
+        small = len(data) == size < min(self.old.replica.settings.tree_bytes, WINDOW)
+        if self._made is not None or not small:
+            return False
+        if version_of(size, hash_window(data, WINDOW_LEVEL).apex) != self.change.version:
+            return False
+        with self._opened():
+            self._write(0, data)
+        self.fetched += size
+        return True
+
     def _stage_copies(self) -> tuple[BlockQuery, ...]:
         wanted: list[BlockQuery] = []
         for window in range(window_count(self.change.size)):
             self._patch.copy(window)
             wanted += self._ask(window, self._patch.check(window))
         return tuple(wanted)
+
+    def _ask_for(self, wanted: Iterator[BlockQuery]) -> Plan:
+        """Ask for the first block sets; each that is done brings the next one (see ``put``)."""
+        self._wanted = wanted
+        return Plan(blocks=tuple(islice(wanted, AHEAD)))
 
     def _ask(self, window: int, leaves: Runs) -> tuple[BlockQuery, ...]:
         return (queries.blocks(self.change.version, window, leaves),) if leaves else ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,12 +19,11 @@ def blocks(version: bytes, window: int, leaves: Runs) -> BlockQuery:
     return BlockQuery(version, window, runs.encode(leaves))
 
 
-def all_blocks(version: bytes, length: int) -> tuple[BlockQuery, ...]:
-    """Ask for every window whole."""
-    return tuple(
-        BlockQuery(version, window, runs.whole(node_count(window_bytes(length, window), 0)))
-        for window in range(window_count(length))
-    )
+def all_blocks(version: bytes, length: int) -> Iterator[BlockQuery]:
+    """Ask for every window whole, one after the other: a large file has very many."""
+    for window in range(window_count(length)):
+        leaves = node_count(window_bytes(length, window), 0)
+        yield BlockQuery(version, window, runs.whole(leaves))
 
 
 def hashes(

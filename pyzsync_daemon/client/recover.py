@@ -8,6 +8,9 @@ decide, and none needs a guess, since inodes in staging are ours alone:
     is something else under that name       it was displaced: the hub's goes to the attic, anything
     (or under ``.old``)?                    else aside; if the path is empty it goes back there
 
+What else lies in staging is told by its name (``staging``), so that not even a lost index loses
+anybody's content.
+
 Whatever happened after the crash is the user's. Nothing recorded here is trusted to be unchanged:
 the next look reads the content. Running it twice, or crashing in it, does no harm.
 """
@@ -16,38 +19,66 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass, field
 
 from protocol.messages import Kind
 from pyzsync_daemon.client.compare import unproven
-from pyzsync_daemon.client.displaced import put_away
+from pyzsync_daemon.client.displaced import put_away, version_at
+from pyzsync_daemon.client.entry import explain
 from pyzsync_daemon.client.index import Intent, Record
 from pyzsync_daemon.client.replica import Replica
+from pyzsync_daemon.client.staging import PART, STAGING, stands_for, version_of_link
 from pyzsync_daemon.files.moves import move_new, old_name
 from pyzsync_daemon.files.syscalls import syncfs
 
 
-def recover(replica: Replica) -> list[str]:
-    """Finish or undo what the last process left; returns what was kept aside.
+@dataclass(slots=True)
+class Recovered:
+    """What was ``kept`` aside, and what could not be dealt with (``failed``: a sentence each)."""
 
-    Raises ``OSError`` or ``sqlite3.Error``; then nothing is lost, and the next start tries again.
+    kept: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def recover(replica: Replica) -> Recovered:
+    """Finish or undo what the last process left.
+
+    What the disk refuses for one path does not hold up the others: it stays as it is, and the next
+    start tries again. Raises ``OSError`` or ``sqlite3.Error`` if that cannot be written down.
     """
     intents = replica.index.intents()
-    kept, records, gone = [], [], []
+    result = Recovered()
+    records: list[Record] = []
+    gone: list[str] = []
+    done: list[str] = []
     for intent in intents:
-        placed = _is_staged(replica.root.lstat(intent.change.path), intent)
-        kept += _settle(replica, intent, placed)
-        if placed:
-            records += _placed(replica, intent)
-            gone += _hidden(replica, intent)
-        elif intent.change.kind is Kind.ABSENT and replica.root.lstat(intent.change.path) is None:
-            gone.append(intent.change.path)
+        try:
+            placed = _is_staged(replica.root.lstat(intent.change.path), intent)
+            if placed:
+                records += _placed(replica, intent)
+                gone += _hidden(replica, intent)
+            elif _removed(replica, intent):
+                gone.append(intent.change.path)
+            result.kept += _settle(replica, intent, placed)
+        except OSError as error:
+            result.failed.append(explain(error, intent.change.path))
+        else:
+            done.append(intent.name)
+    waiting = {each for intent in intents for each in (intent.name, old_name(intent.name))}
+    waiting -= {each for name in done for each in (name, old_name(name))}
     for name in replica.staging.names():
-        kept += _sweep(replica, name)
-    if intents or kept:
+        if name not in waiting:
+            _sweep(replica, name, result)
+    if intents or result.kept:
         syncfs(replica.root.fd)
-    replica.index.record(records, gone, [intent.name for intent in intents])
+    replica.index.record(records, gone, done)
     replica.trees.collect(replica.index.versions())
-    return kept
+    return result
+
+
+def _removed(replica: Replica, intent: Intent) -> bool:
+    kind, path = intent.change.kind, intent.change.path
+    return kind is Kind.ABSENT and replica.root.lstat(path) is None
 
 
 def _settle(replica: Replica, intent: Intent, placed: bool) -> list[str]:
@@ -55,8 +86,11 @@ def _settle(replica: Replica, intent: Intent, placed: bool) -> list[str]:
     kept = []
     for name in (old_name(intent.name), intent.name):
         status = replica.staging.lstat(name)
-        if status is None or (not placed and _is_staged(status, intent)):
-            continue  # it goes on as an old file
+        if status is None:
+            continue
+        if not placed and _is_staged(status, intent):
+            replica.staging.give_up(name)  # it goes on as an old file
+            continue
         at_path = replica.root.lstat(intent.change.path)
         if at_path is not None and at_path.st_ino == status.st_ino:
             replica.staging.remove(name)  # a second link of what is in its place
@@ -113,17 +147,37 @@ def _is_staged(status: os.stat_result | None, intent: Intent) -> bool:
     )
 
 
-def _sweep(replica: Replica, name: str) -> list[str]:
-    """What no intent speaks of was never in the tree: files are old bytes, the rest goes.
+def _sweep(replica: Replica, name: str, result: Recovered) -> None:
+    """What no intent speaks of: old bytes, or what we had made and not placed; then it is one more.
 
-    A directory of ours is empty; one that is not was not made here, and is kept.
+    Anything else may be somebody's own, displaced by a commit that no index tells of any more.
     """
-    status = replica.staging.lstat(name)
-    if status is not None and stat.S_ISDIR(status.st_mode):
-        try:
-            replica.staging.remove(name)
-        except OSError:
-            return [replica.conflicts.keep(replica.staging.fd, name, f"staging/{name}")]
-        return []
-    replica.staging.leave(name)
-    return []
+    staging = replica.staging
+    try:
+        if _made_here(replica, name):
+            staging.leave(name)
+        else:
+            result.kept.append(replica.conflicts.keep(staging.fd, name, f"staging/{name}"))
+    except OSError as error:
+        result.failed.append(explain(error, f"{STAGING}/{name}"))
+
+
+def _made_here(replica: Replica, name: str) -> bool:
+    """Whether an entry of staging never was in the tree, or is what its name says."""
+    fd = replica.staging.fd
+    status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+    if stat.S_ISDIR(status.st_mode):
+        return _is_empty(fd, name)
+    if name.endswith(PART):
+        return True
+    if stat.S_ISLNK(status.st_mode):
+        return stands_for(name, version_of_link(os.readlink(name, dir_fd=fd)))
+    return stat.S_ISREG(status.st_mode) and stands_for(name, version_at(fd, name))
+
+
+def _is_empty(fd: int, name: str) -> bool:
+    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+    try:
+        return not os.listdir(inner)
+    finally:
+        os.close(inner)

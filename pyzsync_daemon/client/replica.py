@@ -10,7 +10,6 @@ STATE/trees/             hash trees of larger files
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from pyzsync_daemon.client.conflicts import Conflicts
 from pyzsync_daemon.client.index import ClientIndex
 from pyzsync_daemon.client.staging import HOME, Staging
 from pyzsync_daemon.errors import DaemonError
+from pyzsync_daemon.files.lock import try_lock
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.guard import WINDOW_S
@@ -42,6 +42,19 @@ class ReplicaBusy(DaemonError):
 
     def __str__(self) -> str:
         return f"another client is at work in {self.directory}"
+
+
+class NotPrivate(DaemonError):
+    """What is in ``directory`` is believed, and others than this user may have written it."""
+
+    hint = "remove it if it is not yours; else: chown to the client's user, and chmod go-w"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.directory = directory
+
+    def __str__(self) -> str:
+        return f"other users could write to {self.directory}, which has to be the client's own"
 
 
 class StateInRoot(DaemonError):
@@ -82,7 +95,10 @@ class WorkbenchSettings:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """Everything that disk work needs. ``clock`` gives nanoseconds since the epoch."""
+    """Everything that disk work needs.
+
+    ``clock`` gives nanoseconds since the epoch, ``steady`` seconds that never go back.
+    """
 
     root: Root
     staging: Staging
@@ -92,6 +108,7 @@ class Replica:
     conflicts: Conflicts
     settings: WorkbenchSettings
     clock: Callable[[], int]
+    steady: Callable[[], float]
     step: Step
     opened: ExitStack
 
@@ -102,11 +119,12 @@ class Replica:
         state: Path | None = None,
         settings: WorkbenchSettings | None = None,
         clock: Callable[[], int] = time.time_ns,
+        steady: Callable[[], float] = time.monotonic,
         step: Step = lambda name: None,
     ) -> Replica:
         """Open (and first make) the replica in ``root``.
 
-        Raises ``ReplicaBusy``, ``StateInRoot``, ``ForeignDatabase``, ``OSError`` or
+        Raises ``ReplicaBusy``, ``NotPrivate``, ``StateInRoot``, ``ForeignDatabase``, ``OSError`` or
         ``sqlite3.Error``.
         """
         settings = settings or WorkbenchSettings()
@@ -114,6 +132,7 @@ class Replica:
         with ExitStack() as stack:
             ground = stack.enter_context(Root(root))
             ground.make_directory(HOME)
+            _check_private(ground)
             stack.callback(os.close, _lock(ground, f"{HOME}/lock", root))
             home = _home(root, state)
             with Root(home) as elsewhere:  # two roots must not share a state
@@ -125,7 +144,9 @@ class Replica:
             stack.enter_context(closing(attic))
             trees = TreeStore(home / "trees")
             opened = stack.pop_all()
-        return cls(ground, staging, index, trees, attic, conflicts, settings, clock, step, opened)
+        return cls(
+            ground, staging, index, trees, attic, conflicts, settings, clock, steady, step, opened
+        )
 
     def close(self) -> None:
         """Close everything; another client may open the root afterwards."""
@@ -142,12 +163,17 @@ def _home(root: Path, state: Path | None) -> Path:
     return home
 
 
+def _check_private(root: Root) -> None:
+    """Records and intents say which local bytes may go: nobody else may write them."""
+    with root.directory(HOME) as fd:
+        status = os.fstat(fd)
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise NotPrivate(root.path / HOME)
+
+
 def _lock(folder: Root, name: str, busy: Path) -> int:
     """Take a directory for this process; the kernel gives it back however the process ends."""
-    fd = folder.open(name, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise ReplicaBusy(busy) from None
+    fd = try_lock(folder, name)
+    if fd is None:
+        raise ReplicaBusy(busy)
     return fd

@@ -83,6 +83,8 @@ class ClientSession:
         self._effects: list[Effect] = []
         self._snapshot: Snapshot | None = None
         self._halted = ""  # the reason why deletions are held back
+        self._unaudited = ""  # the reason why the last audit could not compare
+        self._deletions: dict[str, Change] = {}  # announced since the last position
         self._current = False  # a position has come since the greeting
         self._audited: set[str] | None = None  # while an audit runs: paths it may not speak of
 
@@ -102,6 +104,7 @@ class ClientSession:
         self._pipeline.lost()
         self._current = False
         self._snapshot = None
+        self._deletions.clear()
 
     def receive(self, message: Message, now: float) -> None:
         """A message has come. Raises ``ProtocolError`` when the conversation cannot go on."""
@@ -152,12 +155,18 @@ class ClientSession:
         return self._board.wake_at()
 
     @property
+    def current(self) -> bool:
+        """The hub has told all that it had to tell, over the connection that stands."""
+        return self._current
+
+    @property
     def settled(self) -> bool:
         """The replica shows everything the hub has announced, but for ``problems``."""
         return (
             self._current
             and self._snapshot is None
             and self._audited is None
+            and not self._deletions
             and not self._ledger.saving
             and self._board.idle
         )
@@ -166,7 +175,8 @@ class ClientSession:
     def problems(self) -> dict[str, str]:
         """Paths that are not as the hub has them, and why."""
         problems = self._board.problems
-        return {EVERYTHING: self._halted, **problems} if self._halted else problems
+        general = "; ".join(reason for reason in (self._halted, self._unaudited) if reason)
+        return {EVERYTHING: general, **problems} if general else problems
 
     @property
     def position(self) -> Position | None:
@@ -200,11 +210,19 @@ class ClientSession:
         for change in message.changes:
             if snapshot is not None:
                 snapshot.named.add(change.path)
-            self._begin(change)
+            self._deletions.pop(change.path, None)
+            if change.kind is Kind.ABSENT:
+                self._deletions[change.path] = change
+            else:
+                self._begin(change)
         position = message.position
         if position is None:
             return
         self._current = True
+        # All that the hub had to tell is told: now the deletions can be judged as a whole.
+        for change in self._deletions.values():
+            self._begin(change)
+        self._deletions.clear()
         if snapshot is None:
             self._board.watermark.mark(position)
         elif snapshot.complete:
@@ -215,16 +233,17 @@ class ClientSession:
             for path in self._board.stages.paths() - snapshot.named:
                 self._begin(Change(position.seq, path, Kind.ABSENT))
 
-    def _begin(self, change: Change) -> None:
+    def _begin(self, change: Change, *, judged: bool = False) -> None:
         if self._audited is not None:
             self._audited.add(change.path)
-        self._board.enter(change)
+        self._board.enter(change, judged=judged)
 
     # --- results -------------------------------------------------------------------------------
 
     def _redo(self, result: Audited) -> None:
         """Do again what the disk no longer shows, but for paths that have moved on meanwhile."""
         skip, self._audited = self._audited or set(), None
+        self._unaudited = result.error
         for change in result.changes:
             if change.path not in skip:
                 self._board.enter(change)
@@ -238,7 +257,7 @@ class ClientSession:
         self._halted = result.halted
         for change in result.changes:
             if change.path not in snapshot.named:
-                self._begin(replace(change, seq=snapshot.positions[0].seq))
+                self._begin(replace(change, seq=snapshot.positions[0].seq), judged=True)
         if not self._halted:  # else the position stays where it is: the next greeting asks again
             for position in snapshot.positions:
                 self._board.watermark.mark(position)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import replace
 
-from protocol.messages import Change, Kind
+from protocol.messages import Change, Flag, Kind
 from pyzsync_daemon.client.entry import Action, Entry
 from pyzsync_daemon.client.place import Item
 from pyzsync_daemon.client.pull import Pull
 from pyzsync_daemon.client.staging import Staging
-
-_BLOCK = 512  # the unit of st_blocks, whatever the file system's
 
 
 class Shelf:
@@ -45,15 +44,14 @@ class Shelf:
             entries = list(self._entries.values())
         return sum(entry.local.fingerprint is None for entry in entries)
 
-    def reserved(self) -> int:
-        """Bytes of disk that running transfers have yet to fill."""
+    def reserved(self) -> Counter[Flag]:
+        """Bytes that running transfers have yet to fill; those of sparse files by themselves."""
         with self._lock:
             pulls = list(self._pulls.values())
-        open_bytes = 0
+        open_bytes: Counter[Flag] = Counter()
         for pull in pulls:
-            status = self._staging.lstat(pull.name)
-            written = status.st_blocks * _BLOCK if status is not None else 0
-            open_bytes += max(0, pull.change.size - written)
+            unwritten = pull.change.size - self._staging.filled(pull.name)
+            open_bytes[pull.change.flags & Flag.SPARSE] += max(0, unwritten)
         return open_bytes
 
     def put(self, path: str, entry: Entry | None, pull: Pull | None) -> None:
@@ -72,10 +70,13 @@ class Shelf:
     def complete(self, change: Change) -> None:
         """The transfer is verified: its entry is ready."""
         with self._lock:
-            pull = self._pulls.pop(change.path)
             entry = self._entries[change.path]
+            name = self._staging.whole(entry.name)
+            pull = self._pulls.pop(change.path)
             reused = max(0, change.size - pull.fetched)  # a leaf may have been fetched twice
-            self._entries[change.path] = replace(entry, fetched=pull.fetched, reused=reused)
+            self._entries[change.path] = replace(
+                entry, name=name, fetched=pull.fetched, reused=reused
+            )
 
     def committed(self, item: Item) -> None:
         """What a commit made of an entry: done, or (a file whose path moved on) to be tried again.
@@ -90,12 +91,9 @@ class Shelf:
         with self._lock:
             del self._entries[path]
         if item.sound:
-            for name in entry.remains:
-                self._staging.remove(name)
-        elif item.unsettled:  # something displaced has the entry's name now
-            self._leave(entry.remains)
-        else:
-            self._leave((*entry.remains, entry.name))
+            return
+        # Something displaced may have the entry's name now.
+        self._leave(entry.remains if item.unsettled else (*entry.remains, entry.name))
 
     def _leave(self, names: tuple[str, ...] | list[str]) -> None:
         for name in names:

@@ -168,7 +168,7 @@ def _copy(replica: Replica, fd: int, change: Change) -> str | None:
         return None
     if tree.length >= replica.settings.tree_bytes:
         replica.trees.save(tree)
-    return name
+    return staging.whole(name)
 
 
 def _fill(fd: int, staged: StagedFile, size: int) -> None:

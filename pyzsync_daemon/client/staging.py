@@ -1,8 +1,12 @@
 """Entries on their way in, beside the tree and on its file system: ``ROOT/.pyzsync/staging``.
 
 A name is ``<digest of the path>-<start of the version>-<random>``: of one length whatever the path,
-and never reused, so a name in an intent means one thing for ever. What an interrupted transfer
-leaves here is just another old file for the next one: searched, never trusted.
+and never reused, so a name in an intent means one thing for ever. While bytes are missing, and when
+it was given up, ``.part`` follows. What an interrupted transfer leaves here is just another old
+file for the next one: searched, never trusted.
+
+Only a name without ``.part`` ever changes places with something in the tree. So even when nobody
+knows of any intent, what may be somebody's own content can be told from what may be thrown away.
 """
 
 from __future__ import annotations
@@ -22,10 +26,12 @@ from pyzsync_daemon.files.syscalls import Unsupported, punch
 HOME = ".pyzsync"
 STAGING = f"{HOME}/staging"
 KEPT_REMAINS = 2  # interrupted transfers of one path that are worth searching
+PART = ".part"
 _KEY = 32
 _HOLE = 4096  # what file systems give holes in
 _ZEROS = bytes(_HOLE)
 _PIECE = 2 * 2**20
+_BLOCK = 512  # the unit of st_blocks, whatever the file system's
 
 
 class StagedFile:
@@ -123,8 +129,11 @@ class Staging:
         return f"{_key(path)}-{_mark(version)}-{secrets.token_hex(4)}"
 
     def new_file(self, path: str, version: bytes, size: int) -> str:
-        """Create a file that reads as ``size`` zeros and takes no room yet; returns its name."""
-        name = self.name(path, version)
+        """Create a file that reads as ``size`` zeros and takes no room yet; returns its name.
+
+        Its name says that bytes are missing, until it is made ``whole``.
+        """
+        name = self.name(path, version) + PART
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(name, flags, 0o600, dir_fd=self.fd)
         try:
@@ -136,6 +145,10 @@ class Staging:
             os.close(fd)
         return name
 
+    def whole(self, name: str) -> str:
+        """A file has all bytes of its version and was verified; returns its new name."""
+        return self._rename(name, name.removesuffix(PART))
+
     def new_directory(self, path: str) -> str:
         """Create an empty directory."""
         name = self.name(path)
@@ -144,7 +157,7 @@ class Staging:
 
     def new_symlink(self, path: str, target: str) -> str:
         """Create a symlink."""
-        name = self.name(path)
+        name = self.name(path, version_of_link(target))
         os.symlink(target, name, dir_fd=self.fd)
         return name
 
@@ -179,6 +192,11 @@ class Staging:
         """Everything here."""
         return os.listdir(self.fd)
 
+    def filled(self, name: str) -> int:
+        """Bytes of disk that an entry takes."""
+        status = self.lstat(name)
+        return status.st_blocks * _BLOCK if status is not None else 0
+
     # --- remains ----------------------------------------------------------------------------------
 
     def leave(self, name: str) -> None:
@@ -191,14 +209,19 @@ class Staging:
         if status is None or not stat.S_ISREG(status.st_mode):
             self.remove(name)
             return
+        name = self.give_up(name)
         os.chmod(name, 0o600, dir_fd=self.fd)
         with self._lock:
             left = self._remains.setdefault(name[:_KEY], [])
             left.append(name)
-            left.sort(key=self._filled)
+            left.sort(key=self.filled)
             surplus, left[:] = left[:-KEPT_REMAINS], left[-KEPT_REMAINS:]
         for each in surplus:
             self.remove(each)
+
+    def give_up(self, name: str) -> str:
+        """An entry that we made is worth no more than old bytes; returns its new name."""
+        return self._rename(name, name.removesuffix(PART) + PART)
 
     def take_remains(self, path: str) -> list[str]:
         """The remains of ``path``, fullest last; whoever takes them removes or leaves them."""
@@ -217,12 +240,23 @@ class Staging:
     def has_most(self, name: str, version: bytes) -> bool:
         """Whether at least half of this version seems to be in what an earlier transfer left."""
         status = self.lstat(name)
-        is_it = _mark(version) == name[_KEY + 1 : -9]
-        return is_it and status is not None and status.st_blocks * 1024 >= status.st_size > 0
+        is_it = name[_KEY + 1 : _KEY + 17] == _mark(version)
+        return is_it and status is not None and 2 * self.filled(name) >= status.st_size > 0
 
-    def _filled(self, name: str) -> int:
-        status = self.lstat(name)
-        return status.st_blocks if status is not None else 0
+    def _rename(self, name: str, new: str) -> str:
+        if new != name:
+            os.rename(name, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        return new
+
+
+def stands_for(name: str, version: bytes) -> bool:
+    """Whether a name was given to an entry of this version: then that is what we made."""
+    return name[_KEY : _KEY + 18] == f"-{version[:8].hex()}-" and len(name) == _KEY + 26
+
+
+def version_of_link(target: str) -> bytes:
+    """What stands for a symlink's content in its name."""
+    return blake3(os.fsencode(target)).digest()
 
 
 def read_fully(fd: int, offset: int, size: int) -> bytes:

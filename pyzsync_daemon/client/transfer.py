@@ -107,18 +107,22 @@ class Transfer:
         self._refuse(f"the hub cannot send it: {reason}", now, answer.retry_after_ms / 1000)
 
     def put(self, done: Put, plan: Plan, now: float) -> tuple[Query, ...]:
-        """A block set was staged; ``plan`` names leaves that are still missing from its window."""
-        if not plan.blocks:
+        """A block set was staged.
+
+        ``plan`` names leaves that are still missing from its window, or the windows that are next.
+        """
+        asked = self.follow(plan)
+        missing = [query for query in plan.blocks if query.window == done.query.window]
+        if not missing:
             self._pause = FIRST_PAUSE
             self._refusals = 0
-            return ()
+            return asked
         if not done.gone:
             self._bad_sets += 1
-            return self.follow(plan)
-        self._sets.update((query, {}) for query in plan.blocks)
-        self._again.extend(plan.blocks)
+            return asked
+        self._again.extend(missing)
         self._refuse("the hub no longer has all of it", now)
-        return ()
+        return tuple(query for query in asked if query not in missing)
 
     def lost(self) -> None:
         """The connection is gone; parts of one answer never mix with those of another."""

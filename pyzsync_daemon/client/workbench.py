@@ -56,8 +56,8 @@ class Workbench:
     """A replica being worked on. Opening it recovers from whatever the last process left.
 
     ``state``: where the index and the trees are kept (default: in the root's ``.pyzsync``).
-    ``clock``: nanoseconds since the epoch. ``step`` is called after each named step of a commit.
-    Raises ``ReplicaBusy``, ``StateInRoot``, ``ForeignDatabase``, ``OSError``, ``sqlite3.Error``.
+    ``clock``: nanoseconds since the epoch; ``steady``: seconds that never go back. ``step`` is
+    called after each named step of a commit. Raises what ``Replica.open`` and ``recover`` raise.
     """
 
     def __init__(
@@ -66,14 +66,17 @@ class Workbench:
         state: Path | None = None,
         settings: WorkbenchSettings | None = None,
         clock: Callable[[], int] = time.time_ns,
+        steady: Callable[[], float] = time.monotonic,
         step: Step = lambda name: None,
     ) -> None:
-        self._replica = Replica.open(root, state, settings, clock, step)
+        self._replica = Replica.open(root, state, settings, clock, steady, step)
         try:
-            self.recovered = recover(self._replica)  # local content that was kept aside
+            recovered = recover(self._replica)
         except BaseException:
             self._replica.close()
             raise
+        self.recovered = recovered.kept  # local content that was kept aside
+        self.unrecovered = recovered.failed  # why something was not; the next start tries again
         self._settings = self._replica.settings
         self._shelf = Shelf(self._replica.staging)
         self._deletions = Deletions(self._replica, self._shelf)
@@ -123,7 +126,7 @@ class Workbench:
         """Compare changes with the disk; stage or record what needs no bytes from the hub."""
         paths = [change.path for change in effect.changes]
         records = self._replica.index.lookup(paths)
-        halt = self._deletions.batch(effect.changes, records)
+        halt = self._deletions.news(effect, records)
         staged = {path: entry for path in paths if (entry := self._shelf.entry(path)) is not None}
         preparation = Preparation(self._replica, records, staged, self._shelf.reserved())
         judged: list[Judged] = []
@@ -170,7 +173,7 @@ class Workbench:
             return Planned(change, error=f"{change.path}: {error}")
         if isinstance(tree, Plan):
             return Planned(change, tree)
-        if tree.length >= self._settings.tree_bytes:
+        if tree is not None and tree.length >= self._settings.tree_bytes:
             self._replica.trees.save(tree)
         self._shelf.complete(change)
         return Planned(change)
@@ -188,13 +191,14 @@ class Workbench:
             items: list[Item] = []
             again: list[Change] = []
             failed: list[tuple[Change, str]] = []
+            refused: list[tuple[Change, str]] = []
             applied: list[Applied] = []
             for change in effect.changes:
                 entry = self._shelf.entry(change.path)
                 if entry is None or not entry.serves(change):
                     again.append(change)
                 elif refusal := refuses(self._settings, entry, effect.published):
-                    failed.append((change, refusal))
+                    refused.append((change, refusal))
                 else:
                     let_go = may_go(self._settings, entry, effect.published)
                     items.append(Item(entry, change, let_go))
@@ -202,13 +206,13 @@ class Workbench:
             for item in items:
                 self._shelf.committed(item)
                 if item.error:
-                    failed.append((item.change, item.error))
+                    (refused if item.refused else failed).append((item.change, item.error))
                 elif item.overtaken:
                     again.append(item.change)
                 else:
                     applied.append(_applied(item))
                     self._forget_tree(item)
-        return Committed(tuple(applied), tuple(again), tuple(failed))
+        return Committed(tuple(applied), tuple(again), tuple(failed), tuple(refused))
 
     def save(self, effect: Save) -> Saved:
         """Remember the hub's identity and the position."""

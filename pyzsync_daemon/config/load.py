@@ -17,7 +17,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pyzsync_daemon.config.errors import ConfigError, Problem, show
-from pyzsync_daemon.config.settings import ClientSettings, Config, HubSettings, LogSettings
+from pyzsync_daemon.config.settings import (
+    OUTSIDE,
+    ClientSettings,
+    Config,
+    HubSettings,
+    LogSettings,
+)
 from pyzsync_daemon.config.values import Allowed
 
 __all__ = ["ENV_PREFIX", "load"]
@@ -45,12 +51,14 @@ def load(
     file: Path | None = None,
     environ: Mapping[str, str] | None = None,
     options: Mapping[tuple[str, str], object] | None = None,
+    role: str = "",
 ) -> Config:
     """Merge the sources and check every table; ConfigError names all that is wrong.
 
     ``options`` are the command line's values by (table, key); None stands for "not given".
     A relative path starts at the directory of the file that holds it, else at the working
-    directory.
+    directory. ``role`` is the table of the daemon that is to run: its root is then known, and
+    neither the file nor its secrets may be in it.
     """
     values: _Values = {}
     if file is not None:
@@ -59,13 +67,21 @@ def load(
     for (table, key), value in (options or {}).items():
         if value is not None:
             values[table, key] = _Written("command line", value)
-    tables, problems = {}, []
+    if role:
+        values.setdefault((role, "root"), _Written("working directory", "."))
+    tables: dict[str, BaseModel] = {}
+    problems: list[Problem] = []
     for name, model in TABLES.items():
         given = {key: written for (table, key), written in values.items() if table == name}
         try:
             tables[name] = model.model_validate({key: item.value for key, item in given.items()})
         except ValidationError as error:
             problems += [_problem(name, model, detail, given) for detail in error.errors()]
+    runs = tables.get(role)
+    if file is not None and isinstance(runs, HubSettings | ClientSettings) and runs.shares(file):
+        # It may hold a token, and a client's hub could replace it.
+        what = f"this file is inside the root {runs.root.resolve()}"
+        problems.append(Problem(str(file), role, "root", what, OUTSIDE))
     if problems:
         raise ConfigError(*problems)
     return Config.model_validate(tables)

@@ -36,6 +36,9 @@ from pyzsync_daemon.config.values import (
 __all__ = ["ClientSettings", "Config", "HubSettings", "LogSettings"]
 
 MIB: Final = 1024 * 1024
+OUTSIDE: Final = f"a place outside of the root, like /etc/pyzsync, or {RESERVED} in the root"
+"""Where to put what must not be published."""
+SECRETS: Final = ("token_file", "tls_key", "tls_cert", "tls_ca")
 
 
 def _wrong(key: str, what: str, allowed: str) -> PydanticCustomError:
@@ -66,6 +69,20 @@ class _Daemon(_Table):
         """Where the daemon keeps what it knows: ``state``, else beneath the root."""
         return self.state if self.state is not None else self.root / RESERVED
 
+    def shares(self, file: Path) -> bool:
+        """Whether the name ``file``, or what it leads to, is in the tree that hub and client share.
+
+        Of a root that was not given nothing is known yet.
+        """
+        if "root" not in self.model_fields_set:
+            return False
+        root = self.root.resolve()
+        places = (file.resolve(), file.parent.resolve() / file.name)
+        return any(
+            place.is_relative_to(root) and not place.is_relative_to(root / RESERVED)
+            for place in places
+        )
+
     @property
     def has_token(self) -> bool:
         """Whether a token is set, here or in a file."""
@@ -81,6 +98,15 @@ class _Daemon(_Table):
     def _one_token(self) -> Self:
         if self.token_file is not None and self.token.get_secret_value():
             raise _wrong("token_file", "token is set too", "one of token and token_file")
+        return self
+
+    @model_validator(mode="after")
+    def _secrets_are_not_published(self) -> Self:
+        # A hub would hand them out, and could replace those of a client.
+        for key in SECRETS:
+            file: Path | None = getattr(self, key, None)
+            if file is not None and self.shares(file):
+                raise _wrong(key, f"{file} is inside the root {self.root}", OUTSIDE)
         return self
 
     @model_validator(mode="after")
@@ -115,6 +141,11 @@ class HubSettings(_Daemon):
     send_timeout_s: Seconds = 30.0
     drain_s: Wait = 5.0
     retry_after_s: Wait = 1.0
+
+    @property
+    def state_dir(self) -> Path:
+        """As for any daemon; but where a client's replica is published again, both need a place."""
+        return self.state if self.state is not None else self.root / RESERVED / "hub"
 
     @property
     def address(self) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from pyzsync_daemon.ignore import check_line
 from pyzsync_daemon.units import parse_bytes
 
 __all__ = [
@@ -104,6 +105,12 @@ def _lines(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _patterns(lines: tuple[str, ...]) -> tuple[str, ...]:
+    for line in lines:
+        check_line(line)
+    return lines
+
+
 def _secret(value: SecretStr) -> SecretStr:
     # It travels in an HTTP header: visible ASCII only.
     if not all("!" <= char <= "~" for char in value.get_secret_value()):
@@ -131,7 +138,10 @@ OptionalPath = Annotated[
     Path | None, BeforeValidator(_path), Allowed('a path, or "" for none', text=True, path=True)
 ]
 Lines = Annotated[
-    tuple[str, ...], BeforeValidator(_lines), Allowed('a list of texts, like ["*.tmp", "/build/"]')
+    tuple[str, ...],
+    BeforeValidator(_lines),
+    AfterValidator(_patterns),
+    Allowed('a list of gitignore patterns, like ["*.tmp", "/build/"]'),
 ]
 Secret = Annotated[
     SecretStr,

@@ -26,6 +26,29 @@ class ForeignDatabase(DaemonError):
         return f"{self.path} has schema {self.found}, this release reads {self.supported}"
 
 
+class UnusableDatabase(DaemonError):
+    """The database at ``path`` cannot be opened: damaged, no room, no right. ``cost`` of deleting
+    it, in words."""
+
+    def __init__(self, path: Path, reason: str, cost: str) -> None:
+        super().__init__(path, reason, cost)
+        self.path = path
+        self.reason = reason
+        self.hint = f"make room if the disk is full; else delete it and its -wal and -shm: {cost}"
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be used: {self.reason}"
+
+
+@contextmanager
+def opening(path: Path, cost: str) -> Iterator[None]:
+    """What SQLite raises in the block becomes an ``UnusableDatabase``."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise UnusableDatabase(path, str(error), cost) from error
+
+
 def open_database(
     path: Path,
     schema: str,

@@ -40,7 +40,7 @@ class TreeStore:
             self._fresh.add(version)
         if path.exists():
             return version
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)  # all of it may have been deleted meanwhile
         # Named after the thread: two may save the same version, and either result is right.
         staged = path.with_suffix(f".{threading.get_ident()}")
         try:

@@ -18,8 +18,10 @@ from pyzsync_daemon.hub.log import Cursor, Page
 from pyzsync_daemon.hub.outbox import Outbox
 from pyzsync_daemon.hub.session import Follow, HubFacts, HubSession, Phase, Start
 from pyzsync_daemon.transport import decode, encode
+from pyzsync_daemon.weight import weight
 
 ANSWERS = 256 * 1024  # bytes of answers made ready at a time: bounds what a connection holds
+STALL = 1.0  # seconds after which a client that takes nothing no longer holds up the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +96,13 @@ class Connection:
                 raise
             except Exception as error:
                 self._fail(error)
-        self._outbox.put(encode(self.session.take_messages()))
-        await self._flush()
+        await self._tell()
         await self._websocket.close()
 
     def _fail(self, error: Exception) -> None:
         """End this conversation, and no other, with a goodbye that says whose fault it is."""
         if isinstance(error, ProtocolError):
-            self.session.close(Goodbye(error.code, error.detail))
+            self.session.close(Goodbye(error.code, error.detail, error.retry_after_ms))
             return
         self._log.error("a client could not be served", exc_info=error)
         self.session.close(Goodbye(Code.INTERNAL, "the hub failed; its log says how"))
@@ -112,15 +113,27 @@ class Connection:
         session = self.session
         for effect in session.take_effects():
             await self._perform(effect)
-        self._outbox.put(encode(session.take_messages()))
-        await self._flush()
+        await self._tell()
         queries = session.take_queries(ANSWERS)
         if queries:
-            for answer in await asyncio.gather(*map(self._services.answer, queries)):
-                self._outbox.put(answer)
-            await self._flush()
+            await self._answer(queries)
         elif not session.has_news and session.phase is not Phase.CLOSED:
             await self._wake.wait()
+
+    async def _tell(self) -> None:
+        """Send what the session says by itself."""
+        self._outbox.put(encode(self.session.take_messages()))
+        if self._outbox.bytes:
+            async with self._services.budget.hold(self._outbox.bytes) as give_back:
+                await self._flush(give_back)
+
+    async def _answer(self, queries: list[Query]) -> None:
+        """Make answers and send them. They count against the budget of all from before they are
+        made, by their weight, until they are sent."""
+        async with self._services.budget.hold(sum(map(weight, queries))) as give_back:
+            for answer in await asyncio.gather(*map(self._services.answer, queries)):
+                self._outbox.put(answer)
+            await self._flush(give_back)
 
     async def _perform(self, effect: Start | Follow) -> None:
         match effect:
@@ -129,17 +142,20 @@ class Connection:
             case Follow():
                 self.session.followed(await self._services.follow(effect.cursor))
 
-    async def _flush(self) -> None:
-        """Send what is queued. A frame counts against the budget of all until it is accepted."""
+    async def _flush(self, give_back: Callable[[], None]) -> None:
+        """Send what is queued, and give the budget back when a frame stalls: from then on a client
+        that does not read costs its own queue, and nobody waits for it."""
         while (frame := self._outbox.next_frame()) is not None:
-            async with self._services.budget.hold(len(frame)):
-                try:
-                    async with asyncio.timeout(self._services.send_timeout):
-                        await self._websocket.send(frame)
-                except TimeoutError:
-                    self.session.close(Goodbye(Code.SLOW_CLIENT, "did not read in time"))
-                    self._websocket.transport.abort()  # a goodbye would only queue behind the rest
-                    return
+            stalled = asyncio.get_running_loop().call_later(STALL, give_back)
+            try:
+                async with asyncio.timeout(self._services.send_timeout):
+                    await self._websocket.send(frame)
+            except TimeoutError:
+                self.session.close(Goodbye(Code.SLOW_CLIENT, "did not read in time"))
+                self._websocket.transport.abort()  # a goodbye would only queue behind the rest
+                return
+            finally:
+                stalled.cancel()
 
     def _report(self) -> None:
         goodbye = self.session.goodbye or Goodbye(Code.NORMAL)

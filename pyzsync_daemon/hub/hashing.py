@@ -48,13 +48,15 @@ def read_entry(
     """What is to be published of ``observed`` now; a file's tree is then in ``store``.
 
     ``step`` is called after each window that was read, and may raise to give up. A file that
-    changed while it was read is unsettled, however small the change.
+    changed while it was read is unsettled, however small the change. Raises ``OSError`` when the
+    store cannot take the tree.
     """
     path = observed.path
     try:
-        if observed.kind is Kind.FILE and not observed.version:
-            return _hash(root, path, store, step, clock)
-        return _examine(root, observed, clock)
+        if observed.kind is not Kind.FILE or observed.version:
+            return _examine(root, observed, clock)
+        now = clock()
+        status, tree = _hash(root, path, step)
     except (FileNotFoundError, NotADirectoryError, ShortRead, _Moved):
         return Unsettled(path)
     except OSError as error:
@@ -62,6 +64,9 @@ def read_entry(
         if error.errno == errno.ELOOP:
             return Unsettled(path)
         return Unreadable(path, f"cannot be read: {error.strerror}")
+    # Out of the way of the errors above: what the store raises says nothing of the file.
+    version = store.save(tree)
+    return _record(describe(path, status, version), Fingerprint.of(status), now)
 
 
 def seconds_racy(fingerprint: Fingerprint) -> float:
@@ -76,9 +81,9 @@ def _examine(root: Root, observed: Observed, clock: Callable[[], int]) -> Record
     status = root.lstat(path)
     if status is None or stat.S_IFMT(status.st_mode) != stat.S_IFMT(observed.fingerprint.mode):
         return Unsettled(path)
-    if observed.kind is Kind.DIRECTORY:
-        return Record(describe(path, status))
     fingerprint = Fingerprint.of(status)
+    if observed.kind is Kind.DIRECTORY:
+        return Record(describe(path, status), fingerprint)
     if observed.kind is Kind.SYMLINK:
         try:
             target = root.readlink(path)
@@ -92,21 +97,16 @@ def _examine(root: Root, observed: Observed, clock: Callable[[], int]) -> Record
     return _record(describe(path, status, observed.version), fingerprint, now)
 
 
-def _hash(
-    root: Root, path: str, store: TreeStore, step: Callable[[], None], clock: Callable[[], int]
-) -> Record | Unsettled:
+def _hash(root: Root, path: str, step: Callable[[], None]) -> tuple[os.stat_result, HashTree]:
     # Without O_NONBLOCK, opening a pipe that took the file's place would wait for a writer.
     fd = root.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        now = clock()
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
-            return Unsettled(path)
-        before = Fingerprint.of(status)
-        tree = _tree_of(fd, before, step)
+            raise _Moved
+        return status, _tree_of(fd, Fingerprint.of(status), step)
     finally:
         os.close(fd)
-    return _record(describe(path, status, store.save(tree)), before, now)
 
 
 def _tree_of(fd: int, before: Fingerprint, step: Callable[[], None]) -> HashTree:

@@ -8,14 +8,32 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from pyzsync_daemon.errors import DaemonError
+
 IDENTITY_SIZE = 32
+
+
+class BadIdentity(DaemonError):
+    """The file ``path`` was damaged."""
+
+    hint = (
+        "restore it; or delete it: the hub is then another one to its clients, "
+        "and each has to be started once with --accept-new-hub"
+    )
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} does not hold the hub's identity, {IDENTITY_SIZE} bytes in hex"
 
 
 def hub_identity(state: Path, text: str = "") -> bytes:
     """32 bytes: the digest of the configured ``text``, else a number drawn once for ``state``.
 
     A configured text survives the loss of the state directory, and lets a second machine take over.
-    Raises ``OSError``; ``ValueError`` if the file was damaged.
+    Raises ``BadIdentity`` or ``OSError``.
     """
     if text:
         return blake3(text.encode()).digest()
@@ -24,8 +42,10 @@ def hub_identity(state: Path, text: str = "") -> bytes:
         identity = bytes.fromhex(path.read_text("ascii"))
     except FileNotFoundError:
         return _draw(path)
+    except ValueError:
+        raise BadIdentity(path) from None
     if len(identity) != IDENTITY_SIZE:
-        raise ValueError(f"{path} does not hold {IDENTITY_SIZE} bytes in hex: delete or restore it")
+        raise BadIdentity(path)
     return identity
 
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from os import fsencode
 from pathlib import Path
 
 from protocol.messages import Change, Kind, Position
-from pyzsync_daemon.files.db import open_database, transaction
+from pyzsync_daemon.files.db import open_database, opening, transaction
 from pyzsync_daemon.hub.identity import hub_identity
 from pyzsync_daemon.hub.lookup import Lookup
 from pyzsync_daemon.hub.records import (
@@ -41,6 +42,9 @@ HISTORY_TOTAL = 200_000
 HEADS = 65_536
 """Batch ends remembered: a client further behind gets a snapshot, which is shorter by then."""
 
+COST = "the hub reads its whole tree again, and every client gets a snapshot"
+"""What the loss of the database costs, in words."""
+
 # An upsert leaves alone the indices whose columns stay; OR REPLACE would touch them all.
 _REPLACE = (
     f"INSERT INTO entries ({COLUMNS}, parent) VALUES (?{', ?' * 12}) ON CONFLICT (path) DO UPDATE"  # noqa: S608
@@ -52,22 +56,24 @@ _REFRESH = "UPDATE entries SET fingerprint = ?2, racy = ?3 WHERE path = ?1"
 class HubIndex(Lookup):
     """The index at ``path``, whose directory also keeps the hub's identity.
 
-    ``tombstones``: deletions remembered; a client that missed older ones gets a snapshot.
+    ``tombstones``: deletions remembered; a client that missed older ones gets a snapshot. Raises
+    ``UnusableDatabase``, ``ForeignDatabase``, ``BadIdentity`` or ``OSError``.
     """
 
     def __init__(self, path: Path, *, identity: str = "", tombstones: int = 100_000) -> None:
         self.identity = hub_identity(path.parent, identity)
         self._tombstones = tombstones
         self._stride = max(1, min(1024, tombstones // 8))
-        self._write = open_database(path, SCHEMA, SCHEMA_VERSION, synchronous="NORMAL")
         self._write_lock = threading.Lock()
-        try:
+        with opening(path, COST), ExitStack() as opened:
+            self._write = open_database(path, SCHEMA, SCHEMA_VERSION, synchronous="NORMAL")
+            opened.callback(self._write.close)
             super().__init__(open_database(path, SCHEMA, SCHEMA_VERSION))
+            opened.callback(super().close)
             self._position, self._floor = self._open_log()
-        except BaseException:
-            self._write.close()
-            raise
-        self._live: int = self.select("SELECT count(*) FROM entries WHERE kind != 0")[0][0]
+            self._live: int = self.select("SELECT count(*) FROM entries WHERE kind != 0")[0][0]
+            self._notes: dict[str, bytes] = dict(self.select("SELECT name, value FROM meta"))
+            opened.pop_all()
 
     def close(self) -> None:
         """Close the database; the index cannot be used afterwards."""
@@ -88,6 +94,31 @@ class HubIndex(Lookup):
     def floor(self) -> int:
         """The seq up to which deletions may be forgotten: the log is whole only after it."""
         return self._floor
+
+    @property
+    def complete(self) -> bool:
+        """Whether the first scan for this log is over. Before, a snapshot would name but a part of
+        the tree, and clients would delete the rest."""
+        return bool(self._notes.get("complete"))
+
+    def set_complete(self) -> None:
+        """The first scan is over."""
+        self._note("complete", b"\1")
+
+    @property
+    def root(self) -> bytes:
+        """What ``set_root`` was last given: which directory the entries are of. Empty at first."""
+        return self._notes.get("root", b"")
+
+    def set_root(self, marker: bytes) -> None:
+        """The entries are of the directory that ``marker`` names."""
+        self._note("root", marker)
+
+    def _note(self, name: str, value: bytes) -> None:
+        if self._notes.get(name) != value:
+            with self._write_lock, transaction(self._write) as db:
+                db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+            self._notes[name] = value
 
     def resumable(self, position: Position) -> bool:
         """Whether everything after ``position`` is still in the log, and it is this log's."""

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from stat import S_ISDIR
 
 import structlog
@@ -23,13 +23,13 @@ import structlog
 from protocol.messages import Change, Kind
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.trees import TreeStore
-from pyzsync_daemon.guard import DeletionGuard
+from pyzsync_daemon.guard import DeletionGuard, Halt
 from pyzsync_daemon.hub.groups import Group, Groups
 from pyzsync_daemon.hub.hashing import Unreadable, Unsettled, read_entry, seconds_racy
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.observed import Observed, kind_of
-from pyzsync_daemon.hub.publishing import MIB, Halted, PublisherSettings
-from pyzsync_daemon.hub.records import Batch, Record
+from pyzsync_daemon.hub.publishing import MIB, Halted, PublisherSettings, Step, Taken
+from pyzsync_daemon.hub.records import Record
 from pyzsync_daemon.hub.rewrites import QUIET_S, Rewrites
 from pyzsync_daemon.hub.scan import Scan, scan
 from pyzsync_daemon.ignore import Ignore
@@ -45,36 +45,6 @@ _log = structlog.get_logger(__name__)
 
 class Stopped(Exception):
     """The daemon stops in the middle of a file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A group was queued. ``big`` files are not in it: they are read on a lane of their own.
-
-    ``paths`` are all that differ; ``whole``: the whole tree was scanned.
-    """
-
-    paths: frozenset[str] = frozenset()
-    big: tuple[Observed, ...] = ()
-    problems: tuple[tuple[str, str], ...] = ()
-    whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a chunk, or the ``big`` file, came to; ``since``: when its first path was noticed.
-
-    ``again``: paths to be looked at a second time. Racy files are, and new directories when their
-    group is done: what was put in them before they were watched has no event.
-    """
-
-    batch: Batch
-    since: float
-    unsettled: tuple[str, ...] = ()
-    problems: tuple[tuple[str, str], ...] = ()
-    again: tuple[str, ...] = ()
-    big: str = ""
-    seconds: float = 0.0  # what reading it took
 
 
 class Ingest:
@@ -169,7 +139,9 @@ class Ingest:
     def accept(self, found: Scan, since: float) -> Taken:
         """Queue what ``survey`` found. ``Halted`` if the root or the guard says no."""
         self._require_root()
-        taken = self._take(found, since, whole=True)
+        marker = _marker(self._root)
+        taken = self._take(found, since, whole=True, other=self._index.root not in (b"", marker))
+        self._index.set_root(marker)
         self._accepted = True
         return taken
 
@@ -203,9 +175,9 @@ class Ingest:
         if not self._root.present():
             raise Halted(f"the root {self._root.path} is gone, or is another directory now")
 
-    def _take(self, found: Scan, since: float, *, whole: bool) -> Taken:
+    def _take(self, found: Scan, since: float, *, whole: bool, other: bool = False) -> Taken:
         removed = self._live(found.removed)
-        self._ask_guard(len(removed), found.appeared)
+        self._ask_guard(len(removed), found.moved, other)
         big = tuple(observed for observed in found.changed if self._is_big(observed))
         held = {observed.moved_from for observed in big}
         small = [observed for observed in found.changed if not self._is_big(observed)]
@@ -216,14 +188,21 @@ class Ingest:
             group = Group(deque(small), gone, found.arrived, since)
             self._groups.add(group, patient=whole)
         paths = frozenset(observed.path for observed in found.changed)
-        return Taken(paths, big, found.skipped, whole)
+        return Taken(paths, big, found.skipped, whole, found.unread)
 
-    def _ask_guard(self, vanished: int, appeared: int) -> None:
-        halt = self._guard.check(time.monotonic(), self._index.live, vanished, appeared)
+    def _ask_guard(self, vanished: int, moved: int, other: bool) -> None:
+        """``other``: another directory is the root now. Then no number of deletions is small."""
+        live = self._index.live
+        if other and vanished > self._guard.share * live:
+            halt: Halt | None = Halt(vanished, live, self._guard.share, 0)
+        else:
+            halt = self._guard.check(time.monotonic(), live, vanished, moved)
         if halt is None:
             return
         if not self._believe:
-            raise Halted(f"{halt}; if that was meant, start the hub once with allow_mass_delete")
+            where = "another directory is the root now, and " if other else ""
+            way_out = "if that was meant, start the hub once with allow_mass_delete"
+            raise Halted(f"{where}{halt}; {way_out}")
         _log.warning("mass deletion allowed", vanished=halt.vanished, entries=halt.entries)
         self._believe = False
         self._guard.forgive()
@@ -264,7 +243,7 @@ class Ingest:
         seen = observed.fingerprint
         age = (time.time_ns() - seen.ctime_ns) / 1e9
         record = self._index.get(observed.path) if age < QUIET_S else None
-        known = record.fingerprint if record is not None else None
+        known = record.fingerprint if record and record.change.kind is Kind.FILE else None
         return self._rewrites.under_way(observed.path, known, seen, age, time.monotonic())
 
     def _still_gone(self, paths: Iterable[str]) -> list[Record]:
@@ -296,3 +275,9 @@ class Ingest:
         announced = {change.path for change in batch.changes}
         racy = (r.change.path for r in records if r.racy and r.change.path in announced)
         return Step(batch, since, tuple(unsettled), tuple(problems), (*racy, *arrived))
+
+
+def _marker(root: Root) -> bytes:
+    """Which directory the root is: its device and inode."""
+    status = os.fstat(root.fd)
+    return f"{status.st_dev}:{status.st_ino}".encode()

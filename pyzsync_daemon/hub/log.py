@@ -120,11 +120,11 @@ class AnnounceLog:
         complete = len(changes) == len(upto) and (len(upto) < len(rows) or len(rows) < PAGE_CHANGES)
         if not complete:
             last = changes[-1].seq
-            frames = announce_frames(changes, None) + self._pushes.of(changes)
+            frames = self._pushes.of(changes) + announce_frames(changes, None)
             return Page(tuple(frames), Live(last, closed=False), more=True)
         if not changes and cursor.closed:
             return Page((), cursor, more=False)
-        frames = announce_frames(changes, head) + self._pushes.of(changes)
+        frames = self._pushes.of(changes) + announce_frames(changes, head)
         return Page(tuple(frames), Live(head.seq, closed=True), more=False)
 
     def _snapshot(self, cursor: Snapshot, head: Position) -> Page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -44,6 +45,16 @@ def describe(path: str, status: os.stat_result, version: bytes = b"", target: st
     holes = status.st_blocks * _BLOCK < status.st_size
     flags = Flag.SPARSE if holes else Flag.NONE
     return replace(common, size=status.st_size, version=version, flags=flags)
+
+
+def count_moved(changed: Iterable[Observed], removed: Iterable[Record]) -> int:
+    """How many of ``removed`` are at another path now: same inode, kind, size and mtime."""
+    before = Counter(_content(record.fingerprint) for record in removed if record.fingerprint)
+    return (before & Counter(_content(observed.fingerprint) for observed in changed)).total()
+
+
+def _content(seen: Fingerprint) -> tuple[int, int, int, int]:
+    return seen.ino, seen.size, seen.mtime_ns, stat.S_IFMT(seen.mode)
 
 
 def with_origins(

@@ -20,10 +20,11 @@ from typing import Any
 from protocol.messages import Kind
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.trees import TreeStore
+from pyzsync_daemon.hub.firstscan import FirstScan
 from pyzsync_daemon.hub.index import HubIndex
-from pyzsync_daemon.hub.ingest import Ingest, Reading, Step, Stopped, Taken
+from pyzsync_daemon.hub.ingest import Ingest, Reading, Stopped
 from pyzsync_daemon.hub.observed import Observed
-from pyzsync_daemon.hub.publishing import Halted, PublisherSettings, State, Status
+from pyzsync_daemon.hub.publishing import Halted, PublisherSettings, State, Status, Step, Taken
 from pyzsync_daemon.hub.records import Batch
 from pyzsync_daemon.hub.report import Report
 from pyzsync_daemon.hub.scan import Scan
@@ -38,7 +39,8 @@ class Publisher:
     """Announces what changes in ``root``: ``on_batch`` is called in the loop after each commit.
 
     ``ready`` is set when the first scan of the tree is committed, big files included, or when it
-    has halted. ``step`` is called in a worker thread with a file's path after each read of it.
+    has halted; whether clients may be served then, ``index.complete`` says. ``step`` is called in
+    a worker thread with a file's path after each read of it.
     """
 
     def __init__(
@@ -58,7 +60,10 @@ class Publisher:
         self._settings = settings
         self._on_batch = on_batch
         self._ingest = Ingest(root, ignore, index, store, settings, step)
-        self._watcher = Watcher(root.path, ignore.hides, self._noticed, settings.settle_s)
+        self._watcher = Watcher(
+            root.path, ignore.hides, self._noticed, settings.settle_s, settings.rescan_s
+        )
+        self._first = FirstScan(settings.first_scan_patience_s)
         self._settle = Settle(settings.settle_s, settings.settle_longest_s)
         self._report = Report()
         self._work = ThreadPoolExecutor(1, "publish")
@@ -68,9 +73,8 @@ class Publisher:
         self._jobs: deque[Job] = deque()  # results of the other two lanes, to be committed
         self._suspects: set[str] = set()
         self._hashing: dict[str, Observed] = {}
-        self._awaited: set[str] | None = None  # big files of the first scan; None: not scanned yet
         self._surveying = False
-        self._survey_at = inf  # the watcher says when to begin
+        self._survey_at = self._loop.time() + settings.arming_s  # or when the watcher says so
         self._survey_began = 0.0
         self._rest_until = 0.0
 
@@ -92,6 +96,7 @@ class Publisher:
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until ``stop`` is set; runs once. Raises what no retry can mend."""
         stopper = asyncio.create_task(self._wake_at(stop))
+        progress = asyncio.create_task(self._tell_progress())
         self._watcher.start()
         try:
             while not stop.is_set():
@@ -103,6 +108,7 @@ class Publisher:
         finally:
             self._ingest.stopping.set()
             stopper.cancel()
+            progress.cancel()
             await asyncio.to_thread(self._close)
 
     # --- what is next ----------------------------------------------------------------------------
@@ -126,16 +132,27 @@ class Publisher:
         began = self._loop.time()
         try:
             done = await self._loop.run_in_executor(self._work, job)
+            if isinstance(done, Taken):
+                self._taken(done)
+            else:
+                self._stepped(done, began)
+            if self._first.committed and not self._ingest.busy:
+                await self._level()
         except (Halted, OSError, sqlite3.Error) as error:
             self._halt(str(error))
-            return
-        if isinstance(done, Taken):
-            self._taken(done)
-        else:
-            self._stepped(done, began)
-        if self._awaited is not None and not self._awaited and not self._ingest.busy:
-            self._report.live(self._index.live, self._loop.time() - self._survey_began)
-            self.ready.set()
+
+    async def _level(self) -> None:
+        """All that the last scan found is committed, but for what cannot be read."""
+        now = self._loop.time()
+        if not self._index.complete:
+            if not self._first.over(now):
+                again = min(self._survey_at, now + self._settings.first_scan_again_s)
+                self._survey_at = max(self._rest_until, again)
+                return
+            self._report.first_scan_over(len(self._first.unread))
+            await self._loop.run_in_executor(self._work, self._index.set_complete)
+        self._report.live(self._index.live, now - self._survey_began)
+        self.ready.set()
 
     async def _sleep(self) -> None:
         """Until there may be something to do."""
@@ -150,6 +167,12 @@ class Publisher:
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._wake.set()
+
+    async def _tell_progress(self) -> None:
+        self._report.reading(self._index.live, ())
+        while self._report.state is State.STARTING:
+            await asyncio.sleep(self._settings.progress_s)
+            self._report.reading(self._index.live, self._hashing)
 
     def _close(self) -> None:
         """Wait for the threads: each ends within a window of a file, or a chunk."""
@@ -201,7 +224,7 @@ class Publisher:
         self._ingest.abandon()
         self._settle.clear()
         self._jobs.clear()
-        self._awaited = None
+        self._first = FirstScan(self._settings.first_scan_patience_s)
         retry_at = self._loop.time() + self._settings.halted_retry_s
         self._survey_at = max(self._rest_until, retry_at)
         self.ready.set()
@@ -212,9 +235,9 @@ class Publisher:
         now = self._loop.time()
         if taken.whole:
             self._report.only(taken.paths | {path for path, _ in taken.problems})
-            if self._awaited is None:
+            if not self._first.begun:
                 self._report.resuming()
-                self._awaited = {observed.path for observed in taken.big}
+            self._first.scanned(taken.unread, [observed.path for observed in taken.big])
         for path, reason in taken.problems:
             self._report.problem(path, reason)
         for observed in taken.big:
@@ -235,8 +258,8 @@ class Publisher:
         for path, reason in step.problems:
             self._report.problem(path, reason)
         self._settle.later(step.again, now, self._settings.second_look_s)
-        if self._awaited is not None:
-            self._awaited.discard(step.big)
+        failed = [*step.unsettled, *(path for path, _ in step.problems)]
+        self._first.read([step.big, *(change.path for change in changes)], failed)
 
     def _hash(self, observed: Observed, now: float) -> None:
         """Read a big file on its lane, unless it is there already."""

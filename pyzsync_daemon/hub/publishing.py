@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pyzsync_daemon.hub.observed import Observed
+from pyzsync_daemon.hub.records import Batch
+
 MIB = 1024 * 1024
 
 
@@ -30,6 +33,16 @@ class PublisherSettings:
     allow_mass_delete: bool = False
     # What is looked at again: files changed within a clock tick, directories that just appeared.
     second_look_s: float = 0.1
+    # So long the first scan waits for the watch: arming it may mean to walk what symlinks lead to.
+    arming_s: float = 5.0
+    # Between two lines of the log while the tree is read for the first time.
+    progress_s: float = 10.0
+    # How long the first scan of a log waits, when all else is done, for what cannot be read, before
+    # it counts as over: most copies are finished, and a file that is written for ever holds up
+    # nobody.
+    first_scan_patience_s: float = 10.0
+    # Between two scans during that time.
+    first_scan_again_s: float = 1.0
     # While halted the tree is scanned this often, or more rarely if it is large.
     halted_retry_s: float = 2.0
 
@@ -52,6 +65,38 @@ class Status:
     entries: int
     hashing: tuple[str, ...]
     problems: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A group was queued. ``big`` files are not in it: they are read on a lane of their own.
+
+    ``paths`` are all that differ; ``whole``: the whole tree was scanned; ``unread``: paths at which
+    there may be something, and the system does not say.
+    """
+
+    paths: frozenset[str] = frozenset()
+    big: tuple[Observed, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+    whole: bool = False
+    unread: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a chunk, or the ``big`` file, came to; ``since``: when its first path was noticed.
+
+    ``again``: paths to be looked at a second time. Racy files are, and new directories when their
+    group is done: what was put in them before they were watched has no event.
+    """
+
+    batch: Batch
+    since: float
+    unsettled: tuple[str, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+    again: tuple[str, ...] = ()
+    big: str = ""
+    seconds: float = 0.0  # what reading it took
 
 
 class Halted(Exception):

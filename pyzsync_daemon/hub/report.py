@@ -44,6 +44,16 @@ class Report:
         """A scan of the whole tree found nothing amiss with any path but these."""
         self._problems = {path: why for path, why in self._problems.items() if path in paths}
 
+    def reading(self, entries: int, hashing: Iterable[str]) -> None:
+        """The tree is being read; ``entries`` are known by now."""
+        if self.state is State.STARTING:
+            _log.info("reading the tree", entries=entries, hashing=list(hashing))
+
+    def first_scan_over(self, unread: int) -> None:
+        """Clients are served from now on, without the paths that could not be read."""
+        if unread:
+            _log.warning("served without paths that cannot be read", paths=unread)
+
     def resuming(self) -> None:
         """The guard lets the tree pass: it is announced from now on."""
         self.state, self._reason = State.STARTING, ""

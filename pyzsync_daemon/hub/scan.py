@@ -18,24 +18,26 @@ from protocol.messages import Kind
 from protocol.paths import check_path
 from pyzsync_daemon.files.root import Fingerprint, Root
 from pyzsync_daemon.hub.lookup import Lookup
-from pyzsync_daemon.hub.observed import Observed, describe, kind_of, with_origins
+from pyzsync_daemon.hub.observed import Observed, count_moved, describe, kind_of, with_origins
 from pyzsync_daemon.hub.records import Record
 from pyzsync_daemon.ignore import Ignore
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a scan found. ``skipped``: path and reason of what cannot be published.
+    """What a scan found. ``skipped``: path and reason of what cannot be published, and ``unread``
+    those of them at which there may be something to publish.
 
-    ``seen`` counts paths looked at, ``appeared`` those that are new; ``arrived`` are the topmost of
-    the new directories.
+    ``seen`` counts paths looked at, ``moved`` those of ``removed`` that are at another path now;
+    ``arrived`` are the topmost of the new directories.
     """
 
     changed: tuple[Observed, ...]
     removed: tuple[Record, ...]
     skipped: tuple[tuple[str, str], ...]
+    unread: frozenset[str]
     seen: int
-    appeared: int
+    moved: int
     arrived: tuple[str, ...]
 
 
@@ -84,16 +86,17 @@ class _Walk:
         self._removed: dict[str, Record] = {}
         self._skipped: list[tuple[str, str]] = []
         self._new: set[str] = set()  # directories
+        self._unread: set[str] = set()
         self._seen = 0
-        self._appeared = 0
 
     def result(self) -> Scan:
         return Scan(
             tuple(with_origins(self._changed.values(), self._removed.values(), self._has_tree)),
             tuple(self._removed.values()),
             tuple(self._skipped),
+            frozenset(self._unread),
             self._seen,
-            self._appeared,
+            count_moved(self._changed.values(), self._removed.values()),
             tuple(path for path in self._new if path.rpartition("/")[0] not in self._new),
         )
 
@@ -105,7 +108,9 @@ class _Walk:
         except (FileNotFoundError, NotADirectoryError):
             return  # it went away meanwhile: there is an event for that
         except OSError as error:
-            self._skipped.append((path, f"cannot be listed: {error.strerror}"))
+            if not path:
+                raise  # of a tree that cannot be read at all, nothing can be told
+            self._refused(path, f"cannot be listed: {error.strerror}")
             return
         known = self._index.children(path)
         for name, status in entries:
@@ -165,8 +170,12 @@ class _Walk:
         try:
             return self._root.lstat(path)
         except OSError as error:
-            self._skipped.append((path, f"cannot be examined: {error.strerror}"))
+            self._refused(path, f"cannot be examined: {error.strerror}")
             raise _Unexamined from None
+
+    def _refused(self, path: str, reason: str) -> None:
+        self._skipped.append((path, reason))
+        self._unread.add(path)
 
     def _entry(self, path: str, status: os.stat_result, record: Record | None) -> None:
         self._seen += 1
@@ -182,7 +191,6 @@ class _Walk:
             except BadPath as error:
                 self._skipped.append((path, error.why))
                 return
-            self._appeared += 1
         if kind is Kind.DIRECTORY:
             if record is None or record.change.kind is not Kind.DIRECTORY:
                 self._new.add(path)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 import http
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,15 +18,17 @@ from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 from websockets.http11 import Request, Response
 
-from protocol.errors import Code
+from protocol.errors import Code, ProtocolError
 from protocol.messages import Goodbye, Position
 from pyzsync_daemon.budget import Budget
 from pyzsync_daemon.config import HubSettings
-from pyzsync_daemon.errors import CannotListen
+from pyzsync_daemon.errors import CannotListen, DaemonError
+from pyzsync_daemon.files.lock import try_lock
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.connection import Connection, Services
 from pyzsync_daemon.hub.frames import FrameCache
+from pyzsync_daemon.hub.ignorefile import read_ignore_file
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.log import AnnounceLog, Cursor, Page
 from pyzsync_daemon.hub.publisher import Publisher
@@ -37,8 +41,21 @@ from pyzsync_daemon.transport import AGENT, WEBSOCKET, bearer
 __all__ = ["serve"]
 
 SERVE_THREADS: Final = 2  # reading, verifying and compressing: one a core of a small machine
-IGNORE_FILE: Final = ".pyzsyncignore"  # in the root, and published with it
+LOCK: Final = "lock.state"  # in the state; a client that is given the same one takes it too
 ONE_VIEW: Final = b""  # without grants every client sees the whole tree
+
+
+class StateBusy(DaemonError):
+    """Another hub, or a client, works in the state directory ``state``."""
+
+    hint = "stop the other one, or give this hub a state directory of its own with --state"
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(state)
+        self.state = state
+
+    def __str__(self) -> str:
+        return f"another hub or client is at work in {self.state}"
 
 
 async def serve(
@@ -47,7 +64,8 @@ async def serve(
     """Publish ``settings.root`` until ``stop`` is set, then drain.
 
     ``on_listening`` gets the URL once clients are served, which is after the first scan. Raises
-    ``CannotListen``, ``OSError`` when root or state cannot be used, or what the publisher raised.
+    ``DaemonError`` or ``OSError`` when root, state or address cannot be used, or what the publisher
+    raised.
     """
     async with _open(settings) as hub:
         await hub.run(stop, on_listening)
@@ -56,7 +74,7 @@ async def serve(
 @asynccontextmanager
 async def _open(settings: HubSettings) -> AsyncIterator[Hub]:
     """Everything on disk, opened in a thread and closed at the end."""
-    index, store, root = await asyncio.to_thread(_open_disk, settings)
+    disk = await asyncio.to_thread(Disk.open, settings)
     try:
         # Announcements have a thread of their own: news does not queue behind block sets.
         with (
@@ -64,17 +82,38 @@ async def _open(settings: HubSettings) -> AsyncIterator[Hub]:
             ThreadPoolExecutor(1, "log") as log,
             ThreadPoolExecutor(1, "delta") as deltas,  # a search of gigabytes holds up no answer
         ):
-            yield Hub(settings, root, index, store, Lanes(serving, log, deltas))
+            yield Hub(settings, disk, Lanes(serving, log, deltas))
     finally:
-        await asyncio.to_thread(index.close)
-        root.close()
+        await asyncio.to_thread(disk.opened.close)
 
 
-def _open_disk(settings: HubSettings) -> tuple[HubIndex, TreeStore, Root]:
-    root = Root(settings.root)
-    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    index = HubIndex(settings.state_dir / "hub.sqlite", identity=settings.identity)
-    return index, TreeStore(settings.state_dir / "trees"), root
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What a hub has on disk."""
+
+    root: Root
+    index: HubIndex
+    store: TreeStore
+    ignore: list[str]
+    opened: ExitStack
+
+    @classmethod
+    def open(cls, settings: HubSettings) -> Disk:
+        """Open it, for this process alone. Raises ``DaemonError`` or ``OSError``."""
+        state = settings.state_dir
+        with ExitStack() as stack:
+            root = stack.enter_context(Root(settings.root))
+            ignore = read_ignore_file(root)
+            state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = try_lock(stack.enter_context(Root(state)), LOCK)
+            if lock is None:
+                raise StateBusy(state)
+            stack.callback(os.close, lock)
+            index = HubIndex(state / "hub.sqlite", identity=settings.identity)
+            stack.callback(index.close)
+            store = TreeStore(state / "trees")
+            opened = stack.pop_all()
+        return cls(root, index, store, ignore, opened)
 
 
 class Lanes(NamedTuple):
@@ -91,9 +130,7 @@ class Hub:
     def __init__(
         self,
         settings: HubSettings,
-        root: Root,
-        index: HubIndex,
-        store: TreeStore,
+        disk: Disk,
         lanes: Lanes,
     ) -> None:
         self._settings = settings
@@ -101,7 +138,10 @@ class Hub:
         self._log_thread = lanes.log
         self._connections: dict[Connection, asyncio.Future[None]] = {}
         self._draining = False
-        self._publisher = Publisher(root, index, store, _publishing(settings), self._published)
+        root, index, store = disk.root, disk.index, disk.store
+        self._index = index
+        publishing = _publishing(settings, disk.ignore)
+        self._publisher = Publisher(root, index, store, publishing, self._published)
         source = BlockSource(root, index, store, on_stale=self._stale)
         self._log = AnnounceLog(index, store, source.deltas)
         cache = FrameCache(settings.cache_bytes, lanes.serving, source.answer, lanes.deltas)
@@ -165,8 +205,9 @@ class Hub:
 
     def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake: without the token, or when there are too many clients already."""
-        given = request.headers.get("Authorization", "").encode(errors="replace")
-        if self._authorization and not hmac.compare_digest(given, self._authorization):
+        given = [each.encode(errors="replace") for each in request.headers.get_all("Authorization")]
+        known = len(given) == 1 and hmac.compare_digest(given[0], self._authorization)
+        if self._authorization and not known:
             return websocket.respond(http.HTTPStatus.UNAUTHORIZED, "a valid token is needed\n")
         if self._draining or len(self._connections) >= self._settings.max_clients:
             response = websocket.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "come back later\n")
@@ -195,6 +236,9 @@ class Hub:
     # --- what the connections share ------------------------------------------------------------
 
     async def _start(self, position: Position | None) -> tuple[Cursor, bool]:
+        if not self._index.complete:
+            wait = round(self._settings.retry_after_s * 1000)
+            raise ProtocolError(Code.HALTED, "the first scan of the tree is not over", wait)
         return await self._loop.run_in_executor(self._log_thread, self._log.start, position)
 
     async def _follow(self, cursor: Cursor) -> Page:
@@ -209,23 +253,15 @@ class Hub:
         self._loop.call_soon_threadsafe(self._publisher.request_rescan, path)
 
 
-def _publishing(settings: HubSettings) -> PublisherSettings:
+def _publishing(settings: HubSettings, ignore: list[str]) -> PublisherSettings:
     return PublisherSettings(
-        ignore=(*_ignore_file(settings.root), *settings.ignore),
+        ignore=(*ignore, *settings.ignore),
         rescan_s=settings.rescan_s,
         settle_s=settings.settle_ms / 1000,
         deletion_share=settings.deletion_share,
         deletion_floor=settings.deletion_floor,
         allow_mass_delete=settings.allow_mass_delete,
     )
-
-
-def _ignore_file(root: Path) -> list[str]:
-    """The lines of the root's own ignore file, as they are when the hub starts."""
-    try:
-        return (root / IGNORE_FILE).read_text("utf-8").splitlines()
-    except FileNotFoundError:
-        return []
 
 
 def _tls(settings: HubSettings) -> ssl.SSLContext | None:

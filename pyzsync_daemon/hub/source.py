@@ -37,15 +37,16 @@ from pyzsync_daemon.hub.hashlists import cut_hashlist
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.leaves import LeafReader
 
-# A failing disk is not asked again at once, and a client's own back-off goes on from here.
-RETRY_DISK_MS = 1000
+# A failing disk, or a tree that is made again, is not asked for again at once; a client's own
+# back-off goes on from here.
+RETRY_MS = 1000
 
 
 class BlockSource:
     """Answers queries, from any thread.
 
     ``on_stale(path)`` is called, on the asking thread, when a file no longer holds what the index
-    says of it. ``leaves`` counts what was read.
+    says of it, or its tree is lost. ``leaves`` counts what was read.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class BlockSource:
         self.deltas = DeltaMaker(store, self.leaves)
         self._index = index
         self._store = store
+        self._on_stale = on_stale
         self._log = structlog.get_logger()
 
     def answer(self, query: Query) -> Answer:
@@ -71,17 +73,21 @@ class BlockSource:
                 case DeltaQuery():
                     return self._delta(query)
         except ProtocolError as error:
-            failed = Failed(query, error.code)
+            failed = Failed(query, error.code, error.retry_after_ms)
         except OSError as error:
             self._log.error("the disk failed while a client was answered", error=str(error))
-            failed = Failed(query, Code.INTERNAL, RETRY_DISK_MS)
+            failed = Failed(query, Code.INTERNAL, RETRY_MS)
         return Answer((encode(failed),), lasting=False)
 
     def _tree(self, version: bytes) -> HashTree:
         tree = self._store.load(version)
-        if tree is None:
+        if tree is not None:
+            return tree
+        path = self._index.path_of(version)
+        if path is None:
             raise ProtocolError(Code.UNKNOWN_VERSION)
-        return tree
+        self._on_stale(path)  # somebody deleted the tree: the file is read again
+        raise ProtocolError(Code.BUSY, "the hash tree is being made again", RETRY_MS)
 
     def _hashlist(self, query: HashQuery) -> Hashlist:
         since = self._store.load(query.since) if query.since else None

@@ -29,15 +29,20 @@ FLOOD = 8192
 would tell, so the whole tree is scanned as well."""
 
 LONGEST_PAUSE_S = 2.0
-"""Between two tries to watch when they keep failing: a name that is not UTF-8 is written to all the
-time, or the system's limit of watches is reached."""
+"""Between two tries when the watch ends all the time: a name that is not UTF-8 is written to."""
+
+LIMIT = (
+    "the limit is fs.inotify.max_user_watches (sysctl); until it is raised, rescans find changes"
+)
+"""What helps when a watch needs more than the system gives."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Watcher:
     """Calls ``dirty`` with relative paths below ``root``, and which of them may be gone; or with
-    None: anything may have changed.
+    None: anything may have changed. Where the system's limit of watches is reached it is tried
+    again every ``rescan_s``, since each try walks the whole tree.
 
     The first None comes when the watch is armed, or when arming it has failed once. ``dirty`` is
     called in the watcher's thread; paths that ``hides`` says are hidden never get there. A burst of
@@ -50,15 +55,18 @@ class Watcher:
         hides: Callable[[str], bool],
         dirty: Callable[[set[str] | None, set[str]], None],
         burst_s: float = 0.02,
+        rescan_s: float = 60.0,
     ) -> None:
         self._root = os.path.abspath(root)  # noqa: PTH100 - events repeat it, symlinks unresolved
         self._hides = hides
         self._dirty = dirty
         self._burst_ms = max(STEP_MS, round(1000 * burst_s))
+        self._rescan_s = rescan_s
         self._stopping = threading.Event()
         self._rearm = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._partly = False  # some directory may not be read
+        self._failure = ""  # what was logged last
         self.armed = False
 
     def start(self) -> None:
@@ -88,18 +96,29 @@ class Watcher:
             self._rearm.clear()
             try:
                 self._watch()
+                self._failure = ""
             except PermissionError as error:
                 _log.warning("part of the tree is found by rescans only", error=str(error))
                 self._partly = True
             except Exception as error:  # whatever it was, events were lost
-                _log.warning("watch ended", root=self._root, error=str(error))
+                self._failed(error)
             if first and not self.armed:
                 self._dirty(None, set())
             first, self.armed = False, False
             lived = time.monotonic() - began
             pause = 0.0 if lived > 4 * pause + 1 else min(2 * pause + 0.05, LONGEST_PAUSE_S)
+            if self._failure is LIMIT:
+                pause = self._rescan_s
             if not self._rearm.is_set():
                 self._stopping.wait(pause)
+
+    def _failed(self, error: Exception) -> None:
+        full = "watch limit" in str(error)  # watchfiles gives no number
+        failure = LIMIT if full else str(error)
+        if self.armed or failure != self._failure:
+            hint = {"hint": LIMIT} if full else {}
+            _log.warning("watch ended", root=self._root, error=str(error), **hint)
+        self._failure = failure
 
     def _watch(self) -> None:
         os.stat(self._root)  # noqa: PTH116 - with _partly, a missing root would not be told

@@ -25,6 +25,15 @@ def version_of(data):
     return hash_stream(io.BytesIO(data).read, len(data)).version.hex()
 
 
+def make_sparse(path, seed, size):
+    """A large file that takes little room, whole at once: there is no version before it."""
+    aside = path.parent.with_name("aside")
+    with aside.open("wb") as file:
+        file.write(noise(seed, MIB))
+        file.truncate(size)
+    aside.rename(path)
+
+
 class Bench:
     """``kills`` counts, by who was killed. Local edits are made here, so that they are known."""
 

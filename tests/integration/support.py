@@ -25,7 +25,7 @@ def until(condition, what, bound=BOUND):
     while not (result := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {bound:g} s: {what() if callable(what) else what}")
-        time.sleep(0.005)
+        time.sleep(0.02)
     return result
 
 
@@ -94,6 +94,7 @@ class Daemon:
         self.name = name
         self._log = log
         self._out = log.with_suffix(".out")
+        self._parsed, self._events = 0, []  # bytes of the log, and what was in them
         clean = {key: value for key, value in os.environ.items() if "PYZSYNC_" not in key}
         with log.open("wb") as stderr, self._out.open("wb") as stdout:
             self.process = subprocess.Popen(
@@ -128,10 +129,16 @@ class Daemon:
 
     def events(self, event=None, **facts):
         """The log's JSON lines, in order: those of one event, and with some facts."""
-        lines = [line for line in self.log().splitlines(keepends=True) if line.endswith("\n")]
-        found = [json.loads(line) for line in lines if line.startswith("{")]
+        with self._log.open("rb") as log:
+            log.seek(self._parsed)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    break  # it is being written
+                self._parsed += len(line)
+                if line.startswith(b"{"):
+                    self._events.append(json.loads(line))
         wanted = {**facts, **({"event": event} if event else {})}
-        return [each for each in found if wanted.items() <= each.items()]
+        return [each for each in self._events if wanted.items() <= each.items()]
 
     def until(self, event, count=1, **facts):
         """Wait for an event to be logged (``count`` times); returns the last of them."""

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.bench import MIB, noise
+from tests.integration.bench import MIB, make_sparse, noise
 from tests.integration.support import offset, trees, until, until_equal
 
 FILES = 24
+SIZE = 2 * MIB
 
 
 @pytest.fixture
 def filled(root):
     for number in range(FILES):
-        (root / f"f{number}").write_bytes(noise(f"f{number}", MIB + number))
+        (root / f"f{number}").write_bytes(noise(f"f{number}", SIZE + number))
     return root
 
 
@@ -37,9 +38,7 @@ def test_killed_in_the_first_scan(fleet, filled, tmp_path):
     hub = fleet.hub(filled, env={"PYZSYNC_LOG__LEVEL": "debug"})
     hub.url()
     again = announced(hub)
-    assert set(done) | set(again) == set(trees(filled)[0])
-    # A file that was changed just before it was read is read twice, whatever happens.
-    assert again == [] or bytes_read(hub) < (len(again) + 2) * 1.1 * MIB
+    assert sorted(done + again) == sorted(trees(filled)[0])
     fleet.client(tmp_path / "one", hub)
     until_equal(filled, tmp_path / "one")
 
@@ -61,16 +60,14 @@ def test_killed_when_all_is_published(fleet, filled, tmp_path):
     client.until("applied", path="f4", kind="absent")
     after = client.events("applied")[len(before) :]
     assert sorted(line["path"] for line in after) == ["f3", "f4"]
-    assert bytes_read(hub) < FILES * MIB / 2
+    assert bytes_read(hub) < FILES * SIZE / 2  # of which modules are a third
 
 
 def test_killed_while_a_big_file_is_hashed(fleet, filled, tmp_path):
     hub = fleet.hub(filled)
     client = fleet.client(tmp_path / "one", hub)
     client.until("applied", count=FILES)
-    with (filled / "big").open("wb") as file:
-        file.write(noise("big", MIB))
-        file.truncate(1024 * MIB)
+    make_sparse(filled / "big", "big", 1024 * MIB)
     until(lambda: offset(hub, filled / "big"), "the big file is not read")
     hub.kill()
     assert client.events("applied", path="big") == []
@@ -83,10 +80,10 @@ def test_killed_while_a_big_file_is_hashed(fleet, filled, tmp_path):
     assert client.until("connected", count=2)["resumed"]
 
 
-@pytest.mark.parametrize("many", [1, 300])
+@pytest.mark.parametrize("many", [1, 100])
 def test_killed_over_and_over_while_the_tree_changes(fleet, filled, tmp_path, many):
-    hub = fleet.hub(filled)
-    client = fleet.client(tmp_path / "one", hub)
+    hub = fleet.hub(filled, deletion_share=1)
+    client = fleet.client(tmp_path / "one", hub, deletion_share=1)
     client.until("applied", count=FILES)
     address = hub.url().removeprefix("ws://")
     for turn in range(3):
@@ -96,7 +93,7 @@ def test_killed_over_and_over_while_the_tree_changes(fleet, filled, tmp_path, ma
             (filled / f"d/{number}").write_bytes(noise(f"{turn} {number}", 3000))
         hub.until("announced", path="d")
         hub.kill()
-        hub = fleet.hub(filled, listen=address)
+        hub = fleet.hub(filled, listen=address, deletion_share=1)
         hub.url()
     until_equal(filled, tmp_path / "one")
     assert all(line["resumed"] for line in client.events("connected")[1:])

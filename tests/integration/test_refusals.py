@@ -17,7 +17,7 @@ from protocol.messages import Get, Goodbye, HashQuery, Hello
 from tests.integration.support import BOUND, Fleet, until, until_equal
 
 MIB = 2**20
-TOKEN = "a-long-enough-secret"  # noqa: S105
+TOKEN = "a-long-enough-secret"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Processes that stop, die, lose what they knew, or are not there: nobody loses or refetches bytes."""
+"""Daemons that stop, die or lose what they knew: nobody loses bytes or fetches them again."""
 
 import os
 import random

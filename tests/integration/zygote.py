@@ -1,12 +1,11 @@
 """Forks daemons that can be killed: a kill then costs a fork, and no interpreter that starts.
 
 Run as a process, it reads an order, forks, and says the child's pid; at the next line it waits for
-the child's end and says its exit code. The child is the real daemon on the real disk, with two additions: it may kill itself (as
-``kill -9`` does) after the nth of some named steps, and it writes down each block set that it has
-staged and verified. It never lives longer than ``LIFE``.
+the child's end and says its exit code. The child is the real daemon on the real disk, with two
+additions: it may kill itself (as ``kill -9`` does) after the nth of some named steps, and it writes
+down each block set that it has staged and verified. It never lives longer than ``LIFE``.
 """
 
-import asyncio
 import importlib
 import json
 import os
@@ -57,7 +56,7 @@ def race(path, data, way):
             file.write(data)
     else:
         Path(path + ".tmp").write_text(data)
-        os.rename(path + ".tmp", path)
+        Path(path + ".tmp").rename(path)
 
 
 class Counted(Workbench):

@@ -140,7 +140,7 @@ def block_sets(draw):
         return Blocks(query, 0, 1, Coding.RAW, 0, runs.encode(gone), b"")
     if size <= limits.MAX_PAYLOAD and draw(st.booleans()):
         return Blocks(query, 0, 1, Coding.RAW, size, runs.encode(gone), bytes(size))
-    parts = draw(st.integers(1, limits.MAX_BLOCK_PARTS))
+    parts = draw(st.integers(1, -(-size // limits.MAX_PAYLOAD)))
     part = draw(st.integers(0, parts - 1))
     data = draw(st.binary(min_size=1, max_size=50))
     return Blocks(query, part, parts, Coding.ZSTD, size, runs.encode(gone), data)

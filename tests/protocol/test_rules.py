@@ -32,6 +32,7 @@ HASHLIST = Hashlist(HASHES, 5, bytes(8), bytes(10))
 LEAVES = BlockQuery(V, 0, runs.encode([(0, 2), (4, 5)]))
 BLOCKS = Blocks(LEAVES, 0, 1, Coding.ZSTD, 1100, b"", b"x")
 RAW = Blocks(BlockQuery(V, 0, runs.whole(1)), 0, 1, Coding.RAW, 2, b"", b"ab")
+LARGE = Blocks(BlockQuery(V, 0, runs.whole(221)), 0, 3, Coding.ZSTD, 221 * 512, b"", b"x")
 NOTHING = Blocks(LEAVES, 0, 1, Coding.RAW, 0, LEAVES.leaves, b"")
 DELTA = Delta(DeltaQuery(V, bytes(32)), 0, 2, Coding.RAW, 5, b"abc")
 
@@ -114,7 +115,7 @@ def test_hashlists():
             rules.hashlist(replace(HASHLIST, **column))
 
 
-@pytest.mark.parametrize("blocks", [BLOCKS, RAW, NOTHING, replace(BLOCKS, part=1, parts=3)])
+@pytest.mark.parametrize("blocks", [BLOCKS, RAW, NOTHING, LARGE, replace(LARGE, part=2)])
 def test_block_sets(blocks):
     rules.blocks(blocks)
 
@@ -128,6 +129,8 @@ def test_block_sets(blocks):
         (replace(BLOCKS, gone=b"\3\1"), "gone that were not asked for"),
         (replace(BLOCKS, part=1), "part 1 is not one of 1"),
         (replace(BLOCKS, data=b""), "the part has no data"),
+        (replace(LARGE, parts=4), "113152 bytes do not need 4 parts"),
+        (replace(BLOCKS, parts=2), "1100 bytes do not need 2 parts"),
         (replace(NOTHING, parts=2), "no bytes are one raw part without data"),
         (replace(NOTHING, coding=Coding.ZSTD), "no bytes are one raw part without data"),
         (replace(NOTHING, data=b"x"), "no bytes are one raw part without data"),

@@ -153,3 +153,18 @@ async def test_a_hundred_tasks_stay_within_the_budget():
 def test_a_budget_of_nothing_is_refused():
     with pytest.raises(ValueError, match="lets nothing through"):
         Budget(0)
+
+
+async def test_a_share_can_be_given_back_early_and_only_once():
+    budget = Budget(100)
+    async with budget.hold(80) as give_back:
+        _, (waiter,) = holders(budget, 70)
+        await turns()
+        assert budget.held == 80
+        give_back()
+        give_back()
+        await turns()
+        assert budget.held == 70
+    assert budget.held == 70
+    await finish([waiter])
+    assert budget.held == 0

@@ -44,6 +44,22 @@ def test_a_tree_that_goes_in_steps_is_noticed():
     assert (passed, entries) == (5, 50)
 
 
+def test_it_is_no_matter_when_the_entries_are_counted():
+    """A batch may be judged before the one before it is done."""
+    steps = guard()
+    assert [steps.check(0.0, 1000, 256) is None for _ in range(3)] == [True, False, False]
+    assert steps.check(0.0, 1000, 232) is None
+    assert str(steps.check(0.0, 512, 13)) == (
+        "501 of 1000 entries are gone; more than 20 and 50% at once is not believed"
+    )
+
+
+def test_the_last_entries_are_all_there_were():
+    steps = guard()
+    assert steps.check(0.0, 15, 10) is None
+    assert str(steps.check(0.0, 15, 5)) == "all 15 entries are gone"
+
+
 def test_deletions_over_a_long_time_are_believed():
     slow = guard()
     entries = 100

@@ -1,6 +1,6 @@
 import pytest
 
-from pyzsync_daemon.units import format_bytes, format_seconds, parse_bytes
+from pyzsync_daemon.units import format_bytes, format_seconds, parse_bytes, printable
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,8 @@ def test_writes_three_figures_at_most(count, text):
 )
 def test_writes_times(seconds, text):
     assert format_seconds(seconds) == text
+
+
+def test_nothing_foreign_steers_the_terminal():
+    assert printable("plain, and übung") == "plain, and übung"
+    assert printable("\x1b]0;owned\x07\u202e\udcff\n") == r"\x1b]0;owned\x07\u202e\udcff\n"

@@ -14,11 +14,11 @@ from pathlib import Path
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pyzsync_daemon.client.effects import Match, Put
+from pyzsync_daemon.client.effects import Match, Prune, Put
 from tests.simulation import disk
 from tests.simulation.conftest import new_place
 from tests.simulation.witness import Replicas
-from tests.simulation.world import Corruption, World, restart_from
+from tests.simulation.world import SLOWEST, Corruption, World, restart_from
 
 PATHS = ("a", "b", "a/x", "d", "d/a", "d/b", "d/e", "d/e/a", "n\udcff")
 FOREIGN = ("mine", "d/mine", "d/e/mine", "b")  # places where somebody puts files of his own
@@ -173,20 +173,19 @@ class SyncMachine(RuleBasedStateMachine):
     def restart_client(self, who: int) -> None:
         self._client(who).restart()
 
-    @rule(
-        who=number,
-        step=st.sampled_from(STEPS),
-        passings=st.integers(0, 3),
-        pick=st.one_of(st.none(), number),
-        moves=few,
-    )
-    def crash_client(self, who: int, step: str, passings: int, pick: int | None, moves: int):
-        """When a commit has passed the step that many times; maybe one that meets a local edit."""
+    @rule(who=number, step=st.sampled_from(STEPS), passings=st.integers(0, 3), moves=few)
+    def crash_client(self, who: int, step: str, passings: int, moves: int) -> None:
+        """When a commit has passed the step that many times, now or later."""
+        self._client(who).crash(step, passings)
+        self.world.run(moves)
+
+    @rule(who=number, pick=number, step=st.sampled_from(STEPS[3:]), moves=st.integers(40, 150))
+    def crash_over_edit(self, who: int, pick: int, step: str, moves: int) -> None:
+        """In the commit that replaces a local edit, perhaps."""
         client = self._client(who)
-        client.crash(step, passings)
-        if pick is not None:
-            self.replicas.edit(client, pick, "insert")
-            client.audit()
+        self.replicas.edit(client, pick, "insert")
+        client.audit()
+        client.crash(step)
         self.world.run(moves)
 
     @rule()
@@ -211,6 +210,31 @@ class SyncMachine(RuleBasedStateMachine):
         assert self.saved is not None
         if not any(map(self._would_be_fooled, self.world.clients)):
             self.world.restart_hub(restart_from(self.saved))
+
+    @rule(at=path, size=size, moves=st.integers(20, 80))
+    def go_back(self, at: str, size: int, moves: int) -> None:
+        """The hub's state is as it was before a change that clients have heard of."""
+        self.save_hub_state()
+        disk.write(self.hub, at, noise(moves, size))
+        self.publish()
+        self.world.run(moves)
+        disk.clear(self.hub / at)
+        self.restore_hub_state()
+        self.publish()
+
+    @rule(who=number, name=number, moves=st.integers(20, 60))
+    def change_during_prune(self, who: int, name: int, moves: int) -> None:
+        """Something new appears while a client works out what a snapshot did not name."""
+        client = self._client(who)
+        self.forget_hub_state()
+        self.publish()
+        for _ in range(60):
+            self.world.run(1)
+            for pending in client.pending:
+                if isinstance(pending.effect, Prune):
+                    pending.wait = SLOWEST
+                    self.make_symlink(f"new {name}", "nowhere", moves)
+                    return
 
     # --- people at work in a replica ---------------------------------------------------------
 

@@ -5,4 +5,4 @@ from hypothesis import settings
 from tests.simulation.machine import SyncMachine
 
 TestSync = SyncMachine.TestCase
-TestSync.settings = settings(max_examples=50, stateful_step_count=40)
+TestSync.settings = settings(max_examples=120, stateful_step_count=40)

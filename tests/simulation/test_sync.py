@@ -321,9 +321,7 @@ def test_fifty_clients_cost_the_hub_one_read(worlds, seed):
     assert reader.bytes_read - before == 2 * LEAF  # for the delta: to search it, and to send it
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a saved position says nothing of what was applied beyond it"
-)
+@pytest.mark.xfail(strict=True, reason="a position says nothing of what was applied beyond it")
 def test_a_client_ahead_of_its_position_notices_that_the_hub_went_back(worlds, seed):
     """The hub is restored from a copy made at the very position that the client has saved, when the
     client has already put more in place: the heads agree, and yet the client has what never was."""

@@ -63,21 +63,21 @@ class HubSide:
     def _open(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
         self.index = HubIndex(self.state / "hub.sqlite", identity=self._identity)
-        store = TreeStore(self.state / "trees")
+        self._store = store = TreeStore(self.state / "trees")
         self._root = Root(self.root)
         self.stale: list[str] = []
         self.source = BlockSource(self._root, self.index, store, self.stale.append)
         self.log = AnnounceLog(self.index, store, self.source.deltas)
         self._answers: dict[Query, tuple[bytes, ...]] = {}
-        settings = PublisherSettings(deletion_share=1.0, allow_mass_delete=True)
-        self._ingest = Ingest(self._root, Ignore(), self.index, store, settings)
 
     def publish(self) -> None:
-        """Scan the whole tree and commit what differs."""
-        found, _ = self._ingest.survey()
-        self._ingest.accept(found, 0.0)
-        while self._ingest.busy:
-            self._ingest.work()
+        """Scan the whole tree and commit what differs, however much of it has gone."""
+        settings = PublisherSettings(deletion_share=1.0, allow_mass_delete=True)
+        ingest = Ingest(self._root, Ignore(), self.index, self._store, settings)
+        found, _ = ingest.survey()
+        ingest.accept(found, 0.0)
+        while ingest.busy:
+            ingest.work()
 
     def answer(self, query: Query) -> tuple[bytes, ...]:
         """Answers are made once and kept, as in the real hub's cache."""
@@ -392,8 +392,12 @@ class World:
         Fails if that takes too many moves, or too long.
         """
         self.publish()
-        for client in self.clients:
+        self._come_to_rest(limit)
+        for client in self.clients:  # one that was under way may not speak of all paths
             client.audit()
+        self._come_to_rest(limit)
+
+    def _come_to_rest(self, limit: int) -> None:
         patience = PATIENCE
         for _ in range(limit):
             self._connect()

@@ -5,7 +5,7 @@ from pyzsync.errors import ShortRead
 from pyzsync_daemon.cli.app import EXIT_CODES
 from pyzsync_daemon.cli.exits import TABLE, Exit, report
 from pyzsync_daemon.config import ConfigError, Problem
-from pyzsync_daemon.errors import CannotListen, HubRefused, HubUnreachable
+from pyzsync_daemon.errors import CannotListen, HubRefused, HubUnreachable, NotUpToDate
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,13 @@ from pyzsync_daemon.errors import CannotListen, HubRefused, HubUnreachable
 def test_class_to_code_and_words(capsys, error, code, told):
     assert report(error) is code
     assert capsys.readouterr() == ("", told)
+
+
+def test_a_path_of_the_hub_does_not_steer_the_terminal(capsys):
+    report(NotUpToDate(1, "1 not applied, first \x1b]0;owned\x07: no"))
+    assert capsys.readouterr().err == (
+        "pyzsync: the replica is not up to date: 1 not applied, first \\x1b]0;owned\\x07: no\n"
+    )
 
 
 def test_the_algorithms_errors_are_failures():

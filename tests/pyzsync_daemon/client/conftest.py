@@ -135,7 +135,8 @@ class Client:
         self.bench = Workbench(self.root, settings=WorkbenchSettings(**settings), step=self.step)
 
     def prepare(self, *changes):
-        return {o.change.path: o for o in self.bench.prepare(Prepare(changes)).outcomes}
+        absent = tuple(change.path for change in changes if change.kind is Kind.ABSENT)
+        return {o.change.path: o for o in self.bench.prepare(Prepare(changes, absent)).outcomes}
 
     def fetch(self, change, plan):
         """Follow a plan to the end; the error, if there is one."""

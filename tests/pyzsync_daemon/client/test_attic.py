@@ -7,7 +7,7 @@ import pytest
 from pyzsync_daemon.client.attic import ATTIC, Attic
 from pyzsync_daemon.client.conflicts import CONFLICTS, Conflicts
 from pyzsync_daemon.client.staging import HOME
-from pyzsync_daemon.files.root import Root
+from pyzsync_daemon.files.root import Fingerprint, Root
 
 
 def version(number):
@@ -35,9 +35,14 @@ def attic_of(root):
         attic.close()
 
 
+def take(attic, root, version, path):
+    found = Fingerprint.of((root.path / "f").stat())
+    attic.keep(root.fd, "f", found, version, path)
+
+
 def give(attic, root, number, size=100):
     (root.path / "f").write_bytes(bytes([number]) * size)
-    attic.keep(root.fd, "f", version(number), f"path-{number}")
+    take(attic, root, version(number), f"path-{number}")
 
 
 def kept(root):
@@ -87,7 +92,7 @@ def test_a_late_write_is_kept_aside_when_the_file_is_dropped(root, attic_of):
     attic = attic_of(max_bytes=100)
     (root.path / "f").write_bytes(b"old")
     with (root.path / "f").open("r+b") as writer:
-        attic.keep(root.fd, "f", version(1), "docs/f")
+        take(attic, root, version(1), "docs/f")
         writer.write(b"late")
         writer.flush()
         os.utime(writer.fileno(), ns=(5, 5))  # whatever the clock's tick, the mtime has moved
@@ -109,3 +114,16 @@ def test_what_is_no_file_of_ours_is_left_alone(root, attic_of):
     (root.path / ATTIC / "folder").mkdir()
     attic_of(max_count=0)
     assert (root.path / ATTIC / "folder").is_dir()
+
+
+@pytest.mark.parametrize("max_bytes", [0, 1000])
+def test_a_write_between_the_judgement_and_the_attic_is_kept_aside(root, attic_of, max_bytes):
+    attic = attic_of(max_bytes=max_bytes)
+    (root.path / "f").write_bytes(b"old")
+    judged = Fingerprint.of((root.path / "f").stat())
+    (root.path / "f").write_bytes(b"late")
+    os.utime(root.path / "f", ns=(5, 5))
+    attic.keep(root.fd, "f", judged, version(1), "docs/f")
+    attic_of(max_bytes=0)
+    (aside,) = (root.path / CONFLICTS).rglob("*Z-1")
+    assert aside.read_bytes() == b"late"

@@ -1,10 +1,12 @@
 """The whole tree against the whole index."""
 
+import errno
 import os
 
 import pytest
 
 from pyzsync_daemon.client import census
+from pyzsync_daemon.files.root import Root
 
 
 @pytest.fixture
@@ -82,3 +84,33 @@ def test_a_directory_that_vanishes_during_the_walk_holds_nothing(client, replica
 
     monkeypatch.setattr(census, "_unknown", vanishing)
     assert paths(census.foreign(replica, known)) == []
+
+
+def test_one_closed_directory_does_not_blind_the_rest(client, replica, monkeypatch):
+    (client.root / "l").unlink()
+    walk = Root._walk
+
+    def closed(self, parts, path):
+        if parts[:1] == ["d"]:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return walk(self, parts, path)
+
+    monkeypatch.setattr(Root, "_walk", closed)
+    changes = census.differing(replica, set())
+    assert paths(changes) == ["d/e", "d/f", "l"]
+    outcomes = client.prepare(*changes)
+    assert outcomes["d/f"].error == "d/f: Permission denied"
+
+
+def test_one_closed_file_does_not_blind_the_rest(client, replica, monkeypatch):
+    (client.root / "d/f").write_bytes(b"other")
+    (client.root / "l").unlink()
+    real = census.examine
+
+    def failing(replica, path, record):
+        if path == "d/f":
+            raise OSError(errno.EIO, "Input/output error")
+        return real(replica, path, record)
+
+    monkeypatch.setattr(census, "examine", failing)
+    assert paths(census.differing(replica, set())) == ["d/f", "l"]

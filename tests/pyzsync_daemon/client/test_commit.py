@@ -69,6 +69,21 @@ def test_a_local_file_in_the_way_of_a_parent_is_kept_aside(client, hub, renameat
     assert client.conflicts() == [b"local"]
 
 
+def test_a_local_file_in_the_way_of_a_parent_stays_if_conflicts_are_refused(client, hub):
+    client.reopen(conflict="refuse")
+    (client.root / "a").write_bytes(b"local")
+    ready = client.stage(hub.file("a/b/f", b"bytes"), hub.file("c/f", b"other"))
+    committed = client.commit(*ready)
+    sentence = "a: holds local content, and conflicts are refused"
+    assert [(change.path, error) for change, error in committed.refused] == [("a/b/f", sentence)]
+    assert client.tree() == {"a": b"local", "c": None, "c/f": b"other"}
+    assert client.conflicts() == []
+    client.reopen()
+    client.apply(ready[0])
+    assert client.conflicts() == [b"local"]
+    assert client.private("staging") == {}
+
+
 def test_a_symlink_in_the_way_of_a_parent_is_not_followed(client, hub, tmp_path):
     (tmp_path / "outside").mkdir()
     (client.root / "a").symlink_to(tmp_path / "outside")
@@ -232,7 +247,7 @@ def test_refuse_asks_about_a_file_that_was_there_before_us(client, hub):
     change = hub.file("f", b"newer")
     outcome = client.prepare(change)["f"]
     client.fetch(change, outcome.plan)
-    ((_, error),) = client.commit(change).failed
+    ((_, error),) = client.commit(change).refused
     assert error == "f: holds local content, and conflicts are refused"
     assert client.tree() == {"f": b"older"}
     client.commit(change, published={("f", outcome.local)})
@@ -251,6 +266,14 @@ def test_mirror_mode_moves_aside_what_the_hub_never_published(client, hub):
     client.apply(*changes)
     assert client.tree() == {"d": None, "d/f": b"one"}
     assert client.conflicts() == [b"mine", b"too"]
+
+
+def test_mirror_mode_moves_aside_what_it_might_overwrite(client, hub):
+    client.reopen(mirror=True, conflict="overwrite", attic_bytes=0)
+    (client.root / "mine").write_bytes(b"mine")
+    client.apply(*client.bench.prune(Prune(frozenset())).changes)
+    assert client.tree() == {}
+    assert client.conflicts() == [b"mine"]
 
 
 # --- races ---------------------------------------------------------------------------------------

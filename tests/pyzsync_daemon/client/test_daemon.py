@@ -11,6 +11,7 @@ from websockets.asyncio.server import serve
 from protocol import codec
 from protocol.errors import Code
 from protocol.messages import Ack, Announce, Goodbye, Hello
+from pyzsync_daemon.client.backoff import Backoff
 from pyzsync_daemon.client.daemon import follow
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.errors import HubRefused, HubUnreachable, NotUpToDate
@@ -160,3 +161,31 @@ async def test_a_client_that_follows_goes_on_until_it_is_stopped(tmp_path):
         stop.set()
         await running
     assert not (tmp_path / "replica" / "a").exists()
+
+
+@pytest.mark.parametrize(("told", "growing"), [(True, False), (False, True)])
+async def test_only_a_connection_that_was_of_use_ends_the_backoff(
+    tmp_path, monkeypatch, told, growing
+):
+    """A hub that greets and goes away is not pressed harder and harder."""
+    tries = []
+    real = Backoff.next
+
+    def watched(self, retry_after=0.0):
+        tries.append(self._tries)
+        return real(self, retry_after)
+
+    monkeypatch.setattr(Backoff, "next", watched)
+    monkeypatch.setattr("pyzsync_daemon.client.daemon.STOOD_S", 0.0)
+    leaving = (Goodbye(Code.DRAINING, "the hub stops", 1),)
+    greeting = tell(at=1) if told else (welcome(resumed=False),)
+    hub = Hub(*[(*greeting, *leaving)] * 4, tell(directory("a", 1), at=1))
+    async with playing(tmp_path, hub) as settings:
+        stop = asyncio.Event()
+        running = asyncio.create_task(follow(settings, once=False, progress=print, stop=stop))
+        while not (tmp_path / "replica" / "a").exists():
+            assert not running.done()
+            await asyncio.sleep(0.01)
+        stop.set()
+        await running
+    assert (max(tries) > 0) is growing

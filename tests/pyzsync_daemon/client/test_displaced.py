@@ -104,7 +104,51 @@ def test_a_directory_with_anything_else_in_it_goes_aside_whole(
 
 def test_what_comes_in_while_it_is_taken_apart_is_kept(client, hub, replica, displace, monkeypatch):
     client.apply(hub.directory("d"), hub.file("d/f", b"bytes"))
-    monkeypatch.setattr("pyzsync_daemon.client.displaced._all_ours", lambda *args: True)
     (client.root / "d/mine").write_bytes(b"mine")
+    known = {"d/f": (replica.index.get("d/f"), Fingerprint.of((client.root / "d/f").stat()))}
+    monkeypatch.setattr("pyzsync_daemon.client.displaced._ours", lambda *args: known)
     kept = client.root / put_away(replica, displace("d"), "name")
     assert (kept / "mine").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("path", ["f", "d/f"])
+def test_what_is_written_after_it_was_looked_at_is_not_lost(
+    client, hub, replica, displace, monkeypatch, path
+):
+    """An application may still have the hub's file open."""
+    client.reopen(attic_bytes=0)
+    replica = client.bench._replica
+    client.apply(hub.directory("d"), hub.file(path, b"bytes"))
+    keep = replica.attic.keep
+
+    with (client.root / path).open("r+b") as writer:
+
+        def write_and_keep(*args):
+            writer.write(b"late!")
+            writer.flush()
+            keep(*args)
+
+        monkeypatch.setattr(
+            "pyzsync_daemon.client.attic.Attic.keep", lambda _, *a: write_and_keep(*a)
+        )
+        top = path.split("/")[0]
+        record = replica.index.get(path)
+        expected = Fingerprint.of(os.lstat(client.root / top))
+        (client.root / top).rename(client.root / STAGING / "name")
+        intent = Intent(hub.absent(top), "name", None, expected, True, record.change.version, True)
+        put_away(replica, intent, "name")
+    assert client.conflicts() == [b"late!"]
+
+
+def test_a_directory_that_cannot_be_looked_into_goes_aside_whole(
+    client, hub, replica, displace, monkeypatch
+):
+    client.apply(hub.directory("d"), hub.directory("d/e"), hub.file("d/e/f", b"bytes"))
+
+    def closed(fd, name):
+        raise PermissionError(13, "Permission denied")
+
+    intent = displace("d")
+    monkeypatch.setattr("pyzsync_daemon.client.displaced._open_directory", closed)
+    kept = put_away(replica, intent, "name")
+    assert (client.root / kept / "e/f").read_bytes() == b"bytes"

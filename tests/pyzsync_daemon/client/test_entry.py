@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pyzsync_daemon.client.compare import Local
-from pyzsync_daemon.client.entry import Action, Entry, explain, may_go, refuses
+from pyzsync_daemon.client.entry import Action, Entry, explain, in_the_way, may_go, refuses
 from pyzsync_daemon.client.replica import WorkbenchSettings
 from pyzsync_daemon.files.root import Fingerprint
 
@@ -43,6 +43,28 @@ def test_metadata_may_change_but_content_may_not(hub):
 def test_what_may_go(hub, policy, local, published, goes):
     told = {("f", MINE.version)} if published else set()
     assert may_go(WorkbenchSettings(conflict=policy), entry(hub, local), told) is goes
+
+
+@pytest.mark.parametrize(
+    ("local", "published", "goes"),
+    [(Local(FILE, ours=True), False, True), (MINE, True, True), (MINE, False, False)],
+)
+def test_overwriting_destroys_nothing_that_is_only_removed(hub, local, published, goes):
+    """In mirror mode that may be what was never published."""
+    told = {("f", MINE.version)} if published else set()
+    removed = Entry(hub.absent("f"), Action.REMOVE, local)
+    assert may_go(WorkbenchSettings(conflict="overwrite", mirror=True), removed, told) is goes
+
+
+def test_what_stands_in_the_way_of_a_parent_may_be_refused(hub):
+    refuse = WorkbenchSettings(conflict="refuse")
+    sentence = "f: holds local content, and conflicts are refused"
+    link = Fingerprint(1, 2, 3, 4, 0o120777)
+    assert in_the_way(refuse, entry(hub, MINE)) == sentence
+    assert in_the_way(refuse, entry(hub, Local(link))) == sentence
+    assert in_the_way(refuse, entry(hub, Local(FILE, ours=True))) == ""
+    assert in_the_way(refuse, entry(hub, Local())) == ""
+    assert in_the_way(WorkbenchSettings(), entry(hub, MINE)) == ""
 
 
 def test_what_is_refused(hub):

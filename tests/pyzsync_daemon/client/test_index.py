@@ -1,6 +1,7 @@
 """Records, intents and the position come back as they went in."""
 
 import os
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -109,3 +110,10 @@ def test_the_position_comes_back(index, tmp_path):
 def test_every_transaction_is_durable(index):
     assert index._db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert index._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_an_intent_never_leads_out_of_staging(index):
+    change = Change(1, "f", Kind.ABSENT)
+    index.intend([Intent(change, "../f", None, None, True, b"", True)])
+    with pytest.raises(sqlite3.DatabaseError, match=r"an intent has the name '\.\./f'"):
+        index.intents()

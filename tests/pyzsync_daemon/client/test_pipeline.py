@@ -2,7 +2,7 @@ import pytest
 
 from protocol.errors import BadMessage, Code
 from protocol.messages import Failed, Published, PublishedQuery
-from pyzsync_daemon.client.board import BIG, RETRY
+from pyzsync_daemon.client.board import BIG, LONGEST_RETRY, RETRY
 from pyzsync_daemon.client.effects import (
     Abandon,
     Apply,
@@ -16,7 +16,13 @@ from pyzsync_daemon.client.effects import (
     Put,
     State,
 )
-from pyzsync_daemon.client.pipeline import ASK_DELTA, BATCH, MAX_ACTIVE, Pipeline
+from pyzsync_daemon.client.pipeline import (
+    ASK_DELTA,
+    BATCH,
+    HELD_BYTES,
+    MAX_ACTIVE,
+    Pipeline,
+)
 from pyzsync_daemon.client.transfer import FIRST_PAUSE, MAX_BAD_SETS, MAX_REFUSALS
 from tests.pyzsync_daemon.client.values import (
     LEAF,
@@ -189,6 +195,36 @@ def test_a_big_file_is_prepared_beside_the_small_ones(player):
     assert player.announce(directory("c", 5)) == []
     other = player.only(player.complete(one, outcome(one, State.SATISFIED)), Prepare)
     assert other.changes == (big[1],)
+
+
+def test_what_is_held_of_big_files_is_bounded_by_their_size(player):
+    size = HELD_BYTES // 2
+    files = [file(str(n), n + 1, n, size=size) for n in range(3)]
+    for each in files[:2]:
+        prepare = player.only(player.announce(each), Prepare)
+        assert player.complete(prepare, pull(prepare, block_query(prepare.changes[0].seq))) == []
+    assert player.announce(files[2]) == []
+    small = player.only(player.announce(directory("a", 9)), Prepare)
+    commit = player.only(player.complete(small, ready(small)), Commit)
+    assert player.complete(commit, committed(commit)) == []
+    put = player.only(player.answer(blocks(block_query(1))), Put)
+    finish = player.only(player.complete(put, Planned(put.change)), Finish)
+    prepare, commit = player.complete(finish, Planned(finish.change))
+    assert commit.changes == (files[0],)
+    assert prepare.changes == (files[2],)
+
+
+def test_one_file_is_always_allowed_however_large(player):
+    huge = [file(str(n), n + 1, n, size=3 * HELD_BYTES) for n in range(2)]
+    prepare = player.only(player.announce(*huge), Prepare)
+    assert player.complete(prepare, pull(prepare, block_query(1))) == []
+
+
+def test_small_files_are_bounded_by_their_size_too(player):
+    count = HELD_BYTES // BIG
+    files = [file(str(n), n + 1, n, size=BIG) for n in range(count + 1)]
+    prepare = player.only(player.announce(*files, directory("z", 999)), Prepare)
+    assert len(prepare.changes) == min(count, BATCH)
 
 
 def test_active_paths_are_bounded(player):
@@ -398,6 +434,55 @@ def test_what_the_disk_refuses_is_tried_again_later(player):
     assert player.board.problems == {}
 
 
+def test_pauses_grow_for_what_fails_again_and_again(player):
+    """Each try may copy a whole file."""
+    (change,) = (file("a"),)
+    player.announce(change)
+    pauses = []
+    for _ in range(9):
+        player.complete(Prepare((change,)), outcome(Prepare((change,)), State.FAILED, "read-only"))
+        pauses.append(player.board.wake_at() - player.now)
+        player.now = player.board.wake_at()
+        player.only(player.take(), Prepare)
+    assert pauses[:3] == [RETRY, 2 * RETRY, 4 * RETRY]
+    assert pauses[-2:] == [LONGEST_RETRY] * 2
+
+
+def test_who_waits_longer_holds_up_nobody_and_a_newer_change_begins_anew(player):
+    slow = file("slow", 1)
+    player.announce(slow)
+    for _ in range(3):
+        player.complete(Prepare((slow,)), outcome(Prepare((slow,)), State.FAILED, "no"))
+        player.now = player.board.wake_at()
+        player.take()
+    player.complete(Prepare((slow,)), outcome(Prepare((slow,)), State.FAILED, "no"))
+    at = player.board.wake_at()
+    prepare = player.only(player.announce(directory("quick", 2)), Prepare)
+    player.complete(prepare, outcome(prepare, State.FAILED, "no"))
+    assert player.board.wake_at() == player.now + RETRY < at
+    newer = player.only(player.announce(file("slow", 3, 2)), Prepare)
+    player.complete(newer, outcome(newer, State.FAILED, "no"))
+    assert player.board.wake_at() == player.now + RETRY
+    player.now += RETRY
+    assert len(player.only(player.take(), Prepare).changes) == 2
+    assert player.board.wake_at() is None
+
+
+def test_deletions_carry_what_the_guard_has_to_know(player):
+    player.fetching(file("first", 1, 1))
+    prepare = player.only(player.announce(file("copy", 2, 1)), Prepare)
+    abandon = player.only(player.complete(prepare, pull(prepare, block_query(1))), Abandon)
+    player.complete(abandon, Planned(abandon.change))
+    big = [file(name, 3, 3, size=BIG + 1) for name in ("big", "next")]
+    gone = [absent(f"gone-{n}", n + 9) for n in range(BATCH + 1)]
+    bulk, prepare = player.announce(*big, *gone)
+    assert (bulk.changes, bulk.deletions) == ((big[0],), ())
+    assert prepare.deletions == tuple(change.path for change in gone)
+    assert prepare.waiting == ("next", "copy")
+    rest = player.only(player.complete(prepare, outcome(prepare, State.SATISFIED)), Prepare)
+    assert (rest.deletions, rest.waiting) == ((), ())
+
+
 def test_what_is_refused_waits_for_a_newer_change(player):
     prepare = player.only(player.announce(file("a", 1)), Prepare)
     player.complete(prepare, outcome(prepare, State.REFUSED, "local edit"))
@@ -424,6 +509,15 @@ def test_a_commit_answers_for_each_of_its_changes(player):
     again = player.only(player.complete(commit, result), Prepare)
     assert again.changes == (b,)
     assert player.board.problems == {"c": "read-only"}
+
+
+def test_what_policy_refuses_at_the_last_moment_is_not_tried_again(player):
+    prepare = player.only(player.announce(file("a")), Prepare)
+    commit = player.only(player.complete(prepare, ready(prepare)), Commit)
+    result = Committed((), refused=((commit.changes[0], "local content"),))
+    assert player.complete(commit, result) == []
+    assert player.board.problems == {"a": "local content"}
+    assert player.board.wake_at() is None
 
 
 def test_a_transfer_that_fails_is_closed_and_tried_again(player):

@@ -37,6 +37,62 @@ def test_running_transfers_reserve_their_room(client, hub):
     assert client.prepare(second)["b"].state is State.FAILED
 
 
+class Disk:
+    """Has ``size`` bytes in all, of which the replica's files take some."""
+
+    f_frsize = 1
+
+    def __init__(self, root, size):
+        self.root, self.f_blocks = root, size
+
+    @property
+    def f_bavail(self):
+        files = [path for path in self.root.rglob("*") if path.is_file()]
+        used = (path.stat().st_blocks * 512 for path in files if "sqlite" not in path.name)
+        return self.f_blocks - sum(used)
+
+
+@pytest.fixture
+def disk(client, monkeypatch):
+    disk = Disk(client.root, 3 * 2**20)
+    monkeypatch.setattr(os, "statvfs", lambda fd: disk)
+    return disk
+
+
+def begin(client, hub, change):
+    """Most of a transfer, and a crash."""
+    outcome = client.prepare(change)["f"]
+    client.bench.put(hub.put(change, outcome.plan.blocks[0]))
+    client.reopen()
+
+
+def test_what_is_left_of_a_file_does_not_take_its_own_room(client, hub, disk):
+    change = hub.file("f", os.urandom(2**21 + 2**19))
+    begin(client, hub, change)
+    client.apply(change)
+    assert client.private("staging") == {}
+
+
+def test_what_is_left_is_kept_if_the_file_does_not_fit_without_it_either(client, hub, disk):
+    change = hub.file("f", os.urandom(2**21 + 2**19))
+    begin(client, hub, change)
+    disk.f_blocks = 2**21
+    assert client.prepare(change)["f"].state is State.FAILED
+    disk.f_blocks = 2**23
+    hub.leaves_sent = 0
+    client.apply(change)
+    assert hub.leaves_sent == 1024
+
+
+def test_a_sparse_transfer_does_not_take_the_room_of_others(client, hub, disk):
+    """It may be longer than the disk; what it will take is not known."""
+    sparse = replace(hub.file("s", b"x", flags=Flag.SPARSE), size=10 * disk.f_blocks)
+    assert client.prepare(sparse)["s"].state is State.PULL
+    assert client.prepare(hub.file("f", b"x"))["f"].state is State.PULL
+    other = replace(hub.file("t", b"y", flags=Flag.SPARSE), size=10 * disk.f_blocks)
+    assert client.prepare(other)["t"].state is State.FAILED
+
+
 def test_a_foreign_file_is_named_by_its_version(client, hub):
     (client.root / "f").write_bytes(b"mine")
     outcome = client.prepare(hub.file("f", b"hub's"))["f"]

@@ -22,7 +22,7 @@ def nodes_of(asked):
 
 @pytest.mark.parametrize("length", [1, 512, WINDOW, WINDOW + 1, 5 * WINDOW + 700])
 def test_all_blocks_are_all_windows_whole(length):
-    asked = queries.all_blocks(VERSION, length)
+    asked = tuple(queries.all_blocks(VERSION, length))
     assert [query.window for query in asked] == list(range(len(asked)))
     assert sum(runs.count(query.leaves) for query in asked) == node_count(length, 0)
 

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from pyzsync_daemon.client.conflicts import Conflicts
 from pyzsync_daemon.client.index import Intent
 from pyzsync_daemon.client.staging import STAGING
 from pyzsync_daemon.files import moves
@@ -245,4 +246,101 @@ def test_what_nobody_knows_of_in_staging_is_not_thrown_away_unread(client, hub):
     client.reopen()
     assert client.conflicts() == [b"whose?"]
     assert list(top.iterdir()) == []
-    assert len(client.bench.recovered) == 1
+    assert len(client.bench.recovered) == 2
+
+
+def test_remains_end_before_the_record_is_written(client, hub, killed):
+    """After it nobody would come for them: the path is as announced, and is not announced again."""
+    change = hub.file("f", BIG)
+    outcome = client.prepare(change)["f"]
+    client.bench.put(hub.put(change, outcome.plan.blocks[0]))
+    client.reopen()
+    [left] = client.private("staging")
+    ready = client.stage(change)
+    assert commit_and_die(client, ready, 6, killed)  # after the record
+    client.reopen()
+    assert left
+    assert client.tree() == {"f": BIG}
+    assert client.private("staging") == {}
+
+
+def lose_index(client):
+    client.bench.close()
+    for path in (client.root / ".pyzsync").glob("index.sqlite*"):
+        path.unlink()
+    client.open()
+
+
+@pytest.mark.parametrize("step", [5, 6])  # displaced; put away, in the record
+def test_a_local_edit_survives_a_crash_and_the_loss_of_the_index(client, hub, killed, step):
+    client.apply(hub.file("f", b"old"), hub.symlink("l", "old"))
+    (client.root / "f").write_bytes(b"mine")
+    (client.root / "l").unlink()
+    (client.root / "l").symlink_to("mine")
+    ready = client.stage(hub.file("f", b"new"), hub.symlink("l", "new"))
+    assert commit_and_die(client, ready, step, killed)
+    lose_index(client)
+    client.apply(*ready)
+    client.apply(hub.file("f", b"newer"))
+    assert b"mine" in client.conflicts() or client.tree()["f"] == b"mine"
+    links = [path for path in client.root.rglob("*") if path.is_symlink()]
+    assert "mine" in [str(path.readlink()) for path in links]
+    assert client.private("staging") == {}
+
+
+@pytest.mark.parametrize("step", range(3))  # before anything has taken its place
+def test_what_we_made_ourselves_is_no_conflict_whatever_the_index_says(client, hub, killed, step):
+    fetched, interrupted = hub.file("f", BIG), hub.file("g", BIG[1:])
+    outcome = client.prepare(interrupted)["g"]
+    client.bench.put(hub.put(interrupted, outcome.plan.blocks[0]))
+    ready = client.stage(fetched, hub.symlink("l", "t"), hub.directory("d"), hub.file("e", b""))
+    assert commit_and_die(client, ready, step, killed)
+    lose_index(client)
+    assert client.bench.recovered == []
+    hub.leaves_sent = 0
+    client.apply(*ready, interrupted)
+    assert hub.leaves_sent == 0
+    assert client.private("staging") == {}
+
+
+def test_one_intent_that_cannot_be_settled_does_not_stop_the_start(
+    client, hub, killed, monkeypatch
+):
+    client.apply(hub.file("f", b"old"), hub.file("g", b"old"))
+    for name in "fg":
+        (client.root / name).write_bytes(b"my " + name.encode())
+    ready = client.stage(hub.file("f", b"new"), hub.file("g", b"new"))
+    keep = "pyzsync_daemon.client.conflicts.Conflicts.keep"
+    real = Conflicts.keep
+
+    def full(self, fd, name, path):
+        if path == "f":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, fd, name, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keep, full)
+        client.commit(*ready)
+        client.reopen()
+        assert client.bench.unrecovered == ["f: No space left on device"]
+        assert client.conflicts() == [b"my g"]
+        client.apply(hub.file("f", b"newer"))
+        assert client.tree() == {"f": b"newer", "g": b"new"}
+    client.reopen()
+    assert client.bench.unrecovered == []
+    assert client.conflicts() == [b"my f", b"my g"]
+    assert client.private("staging") == {}
+
+
+def test_what_cannot_be_swept_does_not_stop_the_start(client, hub, monkeypatch):
+    (client.root / STAGING / "whose").write_bytes(b"?")
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pyzsync_daemon.client.conflicts.Conflicts.keep", full)
+        client.reopen()
+    assert client.bench.unrecovered == [".pyzsync/staging/whose: No space left on device"]
+    client.reopen()
+    assert client.conflicts() == [b"?"]

@@ -1,10 +1,11 @@
 """One client a root, one root a state, and nothing left open."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from pyzsync_daemon.client.replica import Replica, ReplicaBusy, StateInRoot
+from pyzsync_daemon.client.replica import NotPrivate, Replica, ReplicaBusy, StateInRoot
 
 
 def open_descriptors():
@@ -51,3 +52,18 @@ def test_the_state_may_not_be_in_the_tree(tmp_path, state):
 
 def test_the_state_may_be_in_the_private_directory(tmp_path):
     Replica.open(tmp_path, tmp_path / ".pyzsync/state").close()
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702])
+def test_a_private_directory_that_others_may_write_is_not_believed(tmp_path, mode):
+    (tmp_path / ".pyzsync").mkdir()
+    (tmp_path / ".pyzsync").chmod(mode)
+    with pytest.raises(NotPrivate, match=r"other users could write to .*\.pyzsync"):
+        Replica.open(tmp_path)
+
+
+def test_a_private_directory_of_somebody_else_is_not_believed(tmp_path, monkeypatch):
+    (tmp_path / ".pyzsync").mkdir(mode=0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(NotPrivate):
+        Replica.open(tmp_path)

@@ -285,6 +285,48 @@ def test_an_unasked_answer_changes_nothing():
     assert player.effects == []
 
 
+# --- deletions ---
+
+
+def test_deletions_wait_until_all_is_told_and_are_judged_together():
+    player = Player(at=position(3)).connect()
+    player.receive(Announce((absent("a", 4), directory("b", 5))))
+    player.complete(player.due(Prepare), ready(Prepare((directory("b", 5),))))
+    player.run()
+    assert not player.session.settled
+    player.receive(Announce((absent("c", 6),), position(6)))
+    prepare = player.due(Prepare)
+    assert prepare == Prepare((absent("a", 4), absent("c", 6)), ("a", "c"), (), connection=1)
+    player.complete(prepare, outcome(prepare, State.SATISFIED))
+    player.run()
+    assert player.acks() == [6]
+    assert player.session.settled
+
+
+def test_what_came_back_before_all_was_told_is_not_deleted():
+    player = Player(at=position(3)).connect()
+    player.receive(Announce((absent("a", 4),)), Announce((directory("a", 5),), position(5)))
+    prepare = player.due(Prepare)
+    assert (prepare.changes, prepare.deletions) == ((directory("a", 5),), ())
+
+
+def test_deletions_that_a_cut_interrupts_are_told_again():
+    player = Player(at=position(3)).connect()
+    player.receive(Announce((absent("a", 4),)))
+    player.session.lost()
+    player.connect()
+    player.receive(Announce((), position(3)))
+    assert player.effects == []
+    assert player.session.settled
+
+
+def test_deletions_of_a_snapshot_are_not_judged_twice():
+    player = Player(at=position(3)).connect(resumed=False)
+    player.receive(snapshot(at=position(9)))
+    player.complete(player.due(Prune), Pruned((absent("old", 0),)))
+    assert player.due(Prepare).deletions == ()
+
+
 # --- cuts ---
 
 
@@ -497,6 +539,17 @@ def test_an_audit_does_not_bring_back_what_a_snapshot_deleted():
     player.complete(audit, Audited((file("gone", 1),)))
     assert player.effects == []
     assert player.session.settled
+
+
+def test_an_audit_that_cannot_look_is_a_problem_until_one_can():
+    player = Player(at=position(5)).connect()
+    player.receive(Announce((), position(5)))
+    for error in ("closed", ""):
+        player.session.audit()
+        player.take()
+        player.complete(player.due(Audit), Audited((), error=error))
+        assert player.session.settled
+        assert player.session.problems == ({".": error} if error else {})
 
 
 def test_an_audit_holds_the_position_back_until_its_work_is_done():

@@ -2,12 +2,14 @@
 
 import pytest
 
+from protocol.messages import Flag
 from pyzsync_daemon.client.compare import NOTHING
 from pyzsync_daemon.client.entry import Action, Entry
 from pyzsync_daemon.client.place import Item
 from pyzsync_daemon.client.pull import Pull
 from pyzsync_daemon.client.shelf import Shelf
 from pyzsync_daemon.client.sources import OldBytes
+from pyzsync_daemon.client.staging import PART
 
 
 @pytest.fixture
@@ -40,16 +42,18 @@ def test_a_running_pull_is_no_ready_entry(client, hub, staging, shelf):
     assert (shelf.paths(), shelf.appearing()) == ({"f"}, 1)
     shelf.complete(one.change)
     assert shelf.pull(one.change) is None
-    assert (shelf.entry("f").fetched, shelf.entry("f").reused) == (0, 8192)
+    ready = shelf.entry("f")
+    assert (ready.fetched, ready.reused) == (0, 8192)
+    assert staging.names() == [ready.name] == [one.name.removesuffix(PART)]
 
 
 def test_what_is_not_yet_written_is_reserved(client, hub, staging, shelf):
     one = entry(hub, staging)
     shelf.put("f", one, pull(client, staging, one))
-    assert shelf.reserved() == 8192
+    assert shelf.reserved() == {Flag.NONE: 8192}
     with staging.open(one.name) as file:
         file.write(0, b"x" * 8192)
-    assert shelf.reserved() == 0
+    assert shelf.reserved()[Flag.NONE] == 0
 
 
 def test_what_is_replaced_becomes_old_bytes(hub, staging, shelf):
@@ -63,13 +67,12 @@ def test_what_is_replaced_becomes_old_bytes(hub, staging, shelf):
     assert staging.take_remains("f") == [two.name]
 
 
-def test_a_success_removes_what_it_was_made_from(hub, staging, shelf):
-    old = staging.new_file("f", b"", 5)
-    one = entry(hub, staging, remains=(old,))
+def test_a_success_leaves_no_remains(hub, staging, shelf):
+    one = entry(hub, staging)
     shelf.put("f", one, None)
     shelf.committed(Item(one, one.change, True))
     assert shelf.paths() == set()
-    assert old not in staging.names()
+    assert staging.take_remains("f") == []
 
 
 def test_an_overtaken_file_stays_ready(hub, staging, shelf):

@@ -6,7 +6,14 @@ import stat
 import pytest
 
 from pyzsync_daemon.client import staging as module
-from pyzsync_daemon.client.staging import STAGING, Staging, read_fully
+from pyzsync_daemon.client.staging import (
+    PART,
+    STAGING,
+    Staging,
+    read_fully,
+    stands_for,
+    version_of_link,
+)
 from pyzsync_daemon.files.root import EscapesRoot, Root
 from pyzsync_daemon.files.syscalls import Unsupported
 
@@ -112,6 +119,28 @@ def test_the_fullest_remains_are_kept_in_whatever_order_they_are_found(staging):
     for name in names:
         staging.leave(name)
     assert staging.take_remains("a") == [names[2], names[0]]
+
+
+def test_a_name_says_whether_bytes_are_missing(staging):
+    version = bytes(range(32))
+    name = staging.new_file("a", version, 10)
+    assert name.endswith(PART)
+    assert not stands_for(name, version)
+    whole = staging.whole(name)
+    assert whole == name.removesuffix(PART)
+    assert stands_for(whole, version)
+    assert not stands_for(whole, bytes(32))
+    assert not stands_for(f"{whole}.old", version)
+    assert not stands_for(staging.name("a"), b"")
+    staging.leave(whole)
+    assert staging.names() == [name]
+    assert staging.take_remains("a") == [name]
+
+
+def test_the_name_of_a_link_says_where_it_leads(staging):
+    name = staging.new_symlink("l", "target")
+    assert stands_for(name, version_of_link("target"))
+    assert not stands_for(name, version_of_link("other"))
 
 
 # --- copies --------------------------------------------------------------------------------------

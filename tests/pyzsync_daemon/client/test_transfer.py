@@ -76,6 +76,19 @@ def test_one_step_at_a_time_and_finish_when_none_is_left():
     assert transfer.next_step() == Finish(CHANGE)
 
 
+def test_the_next_window_comes_when_one_is_done():
+    one, two = block_query(window=0), block_query(window=1)
+    transfer, _ = follow(one)
+    transfer.blocks(blocks(one))
+    assert transfer.put(transfer.next_step(), Plan(blocks=(two,)), 0.0) == (two,)
+    assert transfer.next_step() is None
+    for _ in range(MAX_BAD_SETS):
+        assert transfer.hopeless == ""
+        transfer.blocks(blocks(two))
+        transfer.put(transfer.next_step(), Plan(blocks=(two,)), 0.0)
+    assert transfer.hopeless == "the hub's blocks do not verify"
+
+
 def test_a_plan_for_nothing_leads_to_finish():
     transfer, asked = follow()
     assert asked == ()

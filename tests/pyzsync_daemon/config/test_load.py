@@ -195,3 +195,21 @@ def test_a_file_that_cannot_be_used(tmp_path, write):
     assert told(file=file).startswith(f"{file}: is not TOML: ")
     file.write_bytes(b"\xff")
     assert told(file=file) == f"{file}: is not UTF-8 text"
+
+
+def test_the_file_of_a_daemon_is_not_in_its_root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "pyzsync.toml"
+    file.write_text('[hub]\ntoken_file = "token"\n')
+    load(file)  # whose root will be is not known
+    for role in ("hub", "client"):
+        with pytest.raises(ConfigError, match="is inside the root"):
+            load(file, role=role)
+        load(file, options={(role, "root"): str(tmp_path / "data")}, role=role)
+
+
+def test_a_line_that_is_no_pattern_is_named(tmp_path):
+    file = tmp_path / "pyzsync.toml"
+    file.write_text('[hub]\nignore = ["*.o", "!"]\n')
+    with pytest.raises(ConfigError, match="Invalid git pattern: '!'"):
+        load(file)

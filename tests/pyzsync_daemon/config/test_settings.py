@@ -14,7 +14,9 @@ def test_settings_are_frozen():
 
 
 def test_state_is_beneath_the_root_unless_set(tmp_path):
-    assert HubSettings(root=tmp_path).state_dir == tmp_path / ".pyzsync"
+    assert ClientSettings(root=tmp_path).state_dir == tmp_path / ".pyzsync"
+    assert HubSettings(root=tmp_path).state_dir == tmp_path / ".pyzsync" / "hub"
+    assert HubSettings(root=tmp_path / "a", state=tmp_path / "s").state_dir == tmp_path / "s"
     assert ClientSettings(root=tmp_path / "a", state=tmp_path / "s").state_dir == tmp_path / "s"
 
 
@@ -30,6 +32,37 @@ def test_a_link_does_not_hide_where_the_state_is(tmp_path):
     (tmp_path / "link").symlink_to("real")
     with pytest.raises(ValidationError, match="is inside the root"):
         HubSettings(root=tmp_path / "link", state=tmp_path / "real" / "state")
+
+
+def refused(make, key, file, root):
+    given = {key: file}
+    if key in ("tls_cert", "tls_key"):
+        given = {"tls_cert": root.parent / "cert", "tls_key": root.parent / "key", key: file}
+    with pytest.raises(ValidationError, match="is inside the root"):
+        make(root=root, **given)
+    given[key] = root / ".pyzsync" / "secret"
+    make(root=root, **given)
+    given[key] = root.parent / "secret"
+    make(root=root, **given)
+
+
+@pytest.mark.parametrize("key", ["token_file", "tls_cert", "tls_key"])
+def test_a_hub_does_not_publish_its_secrets(tmp_path, key):
+    refused(HubSettings, key, tmp_path / "root" / "d" / "secret", tmp_path / "root")
+
+
+@pytest.mark.parametrize("key", ["token_file", "tls_ca"])
+def test_a_client_does_not_let_its_hub_replace_its_secrets(tmp_path, key):
+    refused(ClientSettings, key, tmp_path / "root" / "secret", tmp_path / "root")
+
+
+def test_links_do_not_hide_where_a_secret_is(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "into").symlink_to(root / "secret")
+    (root / "out").symlink_to(tmp_path / "secret")
+    for file in (tmp_path / "into", root / "out"):
+        refused(HubSettings, "token_file", file, root)
 
 
 def test_address():

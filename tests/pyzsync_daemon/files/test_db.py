@@ -2,7 +2,13 @@ import sqlite3
 
 import pytest
 
-from pyzsync_daemon.files.db import ForeignDatabase, open_database, transaction
+from pyzsync_daemon.files.db import (
+    ForeignDatabase,
+    UnusableDatabase,
+    open_database,
+    opening,
+    transaction,
+)
 
 SCHEMA = "CREATE TABLE parent (id INTEGER PRIMARY KEY); CREATE TABLE child (id REFERENCES parent)"
 
@@ -44,6 +50,16 @@ def test_a_broken_schema_leaves_nothing_behind(tmp_path):
     connection = open_database(path, SCHEMA, 1)
     assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'a'").fetchall() == []
     connection.close()
+
+
+@pytest.mark.parametrize("content", [b"\xff" * 4096, b"not a database at all" * 100])
+def test_a_damaged_one_is_named_with_what_deleting_it_costs(tmp_path, content):
+    path = tmp_path / "state.db"
+    path.write_bytes(content)
+    with pytest.raises(UnusableDatabase) as caught, opening(path, "a long scan"):
+        open_database(path, SCHEMA, 1)
+    assert str(caught.value) == f"{path} cannot be used: file is not a database"
+    assert caught.value.hint.endswith("else delete it and its -wal and -shm: a long scan")
 
 
 def test_a_transaction_is_all_or_nothing(tmp_path):

@@ -1,4 +1,5 @@
 import random
+import shutil
 from io import BytesIO
 
 import pytest
@@ -101,3 +102,10 @@ def test_what_a_killed_process_left_is_cleared_away(store):
     assert list(store.versions()) == [version]
     assert list(TreeStore(store.directory).versions()) == [version]
     assert not left.exists()
+
+
+def test_a_store_whose_directory_was_deleted_goes_on(store):
+    tree = tree_of(b"x")
+    shutil.rmtree(store.directory)
+    store.save(tree)
+    assert store.load(tree.version).length == 1

@@ -278,6 +278,44 @@ async def test_a_client_that_does_not_read_is_cut_off(hub, log):
     assert hub.budget.held == 0
 
 
+async def test_answers_weigh_on_the_budget_before_they_are_made(hub):
+    asked = BlockQuery(VERSION, 0, runs.whole(100))
+    part = Blocks(asked, 0, 1, Coding.RAW, 100 * 512, b"", bytes(100 * 512))
+    hub.answers = {asked: (codec.encode(part),)}
+    held = []
+    real = hub.answer
+
+    async def answer(query):
+        held.append(hub.budget.held)
+        return await real(query)
+
+    hub.answer = answer
+    async with talk(hub) as client:
+        await client.greet()
+        await client.say(Get((asked,)))
+        assert await client.hear() == part
+    assert held == [100 * 512]
+
+
+async def test_a_client_that_does_not_read_holds_up_nobody(hub, monkeypatch):
+    monkeypatch.setattr("pyzsync_daemon.hub.connection.STALL", 0.05)
+    hub.budget = Budget(2**21)
+    big = BlockQuery(VERSION, 0, runs.whole(4096))
+    part = codec.encode(Blocks(big, 0, 38, Coding.RAW, 4096 * 512, b"", bytes(56_320)))
+    hub.answers = {big: (part,) * 400, query("a"): published("a")}
+    async with talk(hub) as stalled:
+        await stalled.greet()
+        stalled.websocket.transport.pause_reading()
+        await stalled.say(Get((big,)))
+        async with talk(hub) as other:
+            await other.greet()
+            await other.say(Get((query("a"),)))
+            assert (await other.hear()).query == query("a")
+            assert not hub.ended.is_set()  # the first is still there
+            stalled.websocket.transport.abort()
+    assert hub.budget.held == 0
+
+
 # --- bad services ---
 
 

@@ -140,3 +140,14 @@ def test_how_long_a_fingerprint_stays_racy():
     assert seconds_racy(Fingerprint(1, 1, now, now - TICK_NS, 0)) == 0
     assert 0 < seconds_racy(Fingerprint(1, 1, now, now + TICK_NS // 2, 0)) <= TICK_NS / 1e9
     assert seconds_racy(Fingerprint(1, 1, now, now + 10**12, 0)) == TICK_NS / 1e9
+
+
+def test_a_store_that_fails_is_not_taken_for_the_file(root, store, monkeypatch):
+    (root.path / "f").write_bytes(b"x")
+
+    def full(tree):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        read_entry(root, observe(root, "f"), store)

@@ -1,7 +1,7 @@
 import pytest
 from blake3 import blake3
 
-from pyzsync_daemon.hub.identity import hub_identity
+from pyzsync_daemon.hub.identity import BadIdentity, hub_identity
 
 
 def test_a_drawn_identity_stays(tmp_path):
@@ -22,7 +22,10 @@ def test_a_configured_text_needs_no_state(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_file_is_not_replaced_in_silence(tmp_path):
-    (tmp_path / "identity").write_text("abcd\n")
-    with pytest.raises(ValueError, match="does not hold 32 bytes in hex: delete or restore it"):
+@pytest.mark.parametrize("content", [b"", b"abcd\n", b"no hex", b"\xff\xfe", b"ab" * 33])
+def test_a_damaged_file_is_not_replaced_in_silence(tmp_path, content):
+    (tmp_path / "identity").write_bytes(content)
+    with pytest.raises(BadIdentity, match="identity does not hold") as caught:
         hub_identity(tmp_path)
+    assert caught.value.path == tmp_path / "identity"
+    assert "--accept-new-hub" in caught.value.hint

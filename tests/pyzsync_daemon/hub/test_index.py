@@ -6,6 +6,7 @@ import pytest
 
 from protocol.codec import announce_frames, decode_frame
 from protocol.messages import Change, Flag, Kind, Position
+from pyzsync_daemon.files.db import UnusableDatabase
 from pyzsync_daemon.files.root import Fingerprint
 from pyzsync_daemon.hub import index as module
 from pyzsync_daemon.hub.index import HubIndex
@@ -276,3 +277,20 @@ def test_old_heads_are_dropped(tmp_path, monkeypatch):
     positions = [index.commit([file("a", number)]).position for number in range(1, 9)]
     assert [index.resumable(position) for position in positions] == [False] * 5 + [True] * 3
     index.close()
+
+
+def test_what_is_noted_of_the_log_outlives_the_process(tmp_path):
+    index = HubIndex(tmp_path / "hub.db")
+    assert (index.complete, index.root) == (False, b"")
+    index.set_root(b"1:2")
+    index.set_complete()
+    index.close()
+    index = HubIndex(tmp_path / "hub.db")
+    assert (index.complete, index.root) == (True, b"1:2")
+    index.close()
+
+
+def test_a_damaged_database_is_named(tmp_path):
+    (tmp_path / "hub.db").write_bytes(b"junk" * 1000)
+    with pytest.raises(UnusableDatabase, match="cannot be used: file is not a database"):
+        HubIndex(tmp_path / "hub.db")

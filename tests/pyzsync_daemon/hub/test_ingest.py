@@ -259,6 +259,34 @@ class TestGuard:
         assert not full.ingest.busy
         assert full.index.live == 50
 
+    def test_moving_is_no_deletion_and_what_is_new_makes_up_for_nothing(self, full):
+        (full.path / "d").mkdir()
+        for path in list(full.path.glob("f*")):
+            path.rename(full.path / "d" / path.name)
+        full.survey()
+        assert full.index.live == 51
+        shutil.rmtree(full.path / "d")
+        for number in range(60):
+            full.write(f"other{number}")
+        with pytest.raises(Halted, match="all 51 entries are gone"):
+            full.survey()
+
+    def test_of_another_root_no_large_share_goes_however_few_they_are(self, full):
+        swap(full, 24)
+        with pytest.raises(Halted, match="another directory is the root now, and 26 of 50"):
+            full.survey()
+        full.restart()  # a new process knows it too
+        with pytest.raises(Halted, match="another directory"):
+            full.survey()
+
+    def test_another_root_that_is_much_the_same_is_taken(self, full):
+        swap(full, 40)
+        full.survey()
+        assert full.index.live == 40
+        for number in range(15):  # it is this hub's root from now on
+            (full.path / f"f{number}").unlink()
+        full.survey()
+
     def test_it_is_believed_once_when_allowed(self, tmp_path, full):
         allowed = Hub(tmp_path, allow_mass_delete=True)
         self.empty(full)
@@ -281,6 +309,14 @@ class TestGuard:
         full.examine(*[f"f{number}" for number in range(20)])
         full.ingest.accept(late, 0.0)
         assert full.index.live == 30
+
+
+def swap(hub, kept):
+    """Another directory, with so many of the files, is at the root's path."""
+    hub.path.rename(hub.path.with_name("before"))
+    hub.path.mkdir()
+    for number in range(kept):
+        hub.write(f"f{number}")
 
 
 class TestRoot:

@@ -145,7 +145,7 @@ def test_of_several_changes_of_a_path_only_the_latest_is_told(disk, log):
     disk.publish("a", b"one")
     disk.publish("b", b"two")
     tree = disk.publish("a", b"three")
-    (announce, *_) = messages(log.follow(cursor))
+    (*_, announce) = messages(log.follow(cursor))
     assert [change.path for change in announce.changes] == ["b", "a"]
     assert announce.changes[1].version == tree.version
 
@@ -225,16 +225,18 @@ def test_a_client_behind_forgotten_deletions_has_to_start_anew(tmp_path, disk):
 # --- pushes --------------------------------------------------------------------------------------
 
 
-def test_what_is_pushed_follows_the_announcement(disk, log):
+def test_what_is_pushed_goes_before_the_announcement(disk, log):
+    """A client that prepares the change has it then, and does not ask."""
     disk.publish("a", bytes(range(256)) * 40)
     cursor = caught_up(log)
     disk.publish("a", bytes(range(256)) * 40 + b"more")
-    announce, hashlist = messages(log.follow(cursor))
-    assert (type(announce), type(hashlist)) == (Announce, Hashlist)
+    hashlist, announce = messages(log.follow(cursor))
+    assert (type(hashlist), type(announce)) == (Hashlist, Announce)
     source = BlockSource(disk.root, disk.index, disk.store, lambda path: None)
     with_deltas = AnnounceLog(disk.index, disk.store, source.deltas)
-    assert messages(with_deltas.follow(cursor))[:2] == [announce, hashlist]
-    assert isinstance(messages(with_deltas.follow(cursor))[2], Delta)
+    first, delta, last = messages(with_deltas.follow(cursor))
+    assert (first, last) == (hashlist, announce)
+    assert isinstance(delta, Delta)
 
 
 def test_snapshots_push_nothing(disk, log):

@@ -309,6 +309,107 @@ class TestHalting:
             assert hub.batches == []
 
 
+class TestFirstScan:
+    """Before it is over no client is served: a part of the tree would be all there is."""
+
+    async def test_a_full_disk_in_the_middle_of_it(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("pyzsync_daemon.hub.ingest.CHUNK_FILES", 4)
+        full = True
+
+        def prepare(hub):
+            for number in range(10):
+                hub.write(f"f{number}")
+            real = hub.index.commit
+
+            def commit(records):
+                if full and hub.index.live:
+                    raise OSError(28, "No space left on device")
+                return real(records)
+
+            monkeypatch.setattr(hub.index, "commit", commit)
+
+        async with published(tmp_path, prepare=prepare, halted_retry_s=0.02) as hub:
+            assert hub.publisher.ready.is_set()
+            assert (hub.index.live, hub.index.complete) == (4, False)
+            assert hub.publisher.status.state is State.HALTED
+            full = False
+            await eventually(lambda: hub.index.complete)
+            assert hub.index.live == 10
+
+    async def test_a_file_that_is_written_is_waited_for(self, tmp_path):
+        restless = True
+
+        def step(path):
+            if path == "restless" and restless:
+                with (tmp_path / "root" / path).open("ab") as file:
+                    file.write(b"more")
+
+        hub = Published(tmp_path, step, first_scan_patience_s=3600.0, first_scan_again_s=0.02)
+        hub.write("restless")
+        hub.write("other")
+        stop = asyncio.Event()
+        with capture_logs() as logs:
+            running = asyncio.create_task(hub.publisher.run(stop))
+            async with asyncio.timeout(BOUND):
+                await eventually(lambda: "restless" in hub.publisher.status.problems)
+                assert set(hub.live()) == {"other"}
+                assert not hub.index.complete
+                assert not hub.publisher.ready.is_set()
+                restless = False
+                await hub.publisher.ready.wait()
+            assert set(hub.live()) == {"other", "restless"}
+            assert hub.index.complete
+            stop.set()
+            await running
+        assert "served without paths that cannot be read" not in {line["event"] for line in logs}
+        hub.index.close()
+        hub.root.close()
+
+    @pytest.mark.parametrize("big_bytes", [1, 1000])
+    async def test_but_not_for_ever(self, tmp_path, big_bytes):
+        def step(path):
+            if path == "restless":
+                with (tmp_path / "root" / path).open("ab") as file:
+                    file.write(b"more")
+
+        settings = {"first_scan_patience_s": 0.1, "first_scan_again_s": 0.02}
+        prepare = lambda hub: (hub.write("restless", b"xx"), hub.write("other"))  # noqa: E731
+        async with published(
+            tmp_path, step=step, prepare=prepare, big_bytes=big_bytes, **settings
+        ) as hub:
+            assert hub.index.complete
+            assert set(hub.live()) == {"other"}
+        assert "served without paths that cannot be read" in {line["event"] for line in hub.logs}
+
+    async def test_a_later_start_waits_for_nothing(self, tmp_path):
+        async with published(tmp_path, prepare=lambda hub: hub.write("a")):
+            pass
+
+        def step(path):
+            with (tmp_path / "root" / path).open("ab") as file:
+                file.write(b"more")
+
+        prepare = lambda hub: hub.write("restless")  # noqa: E731
+        async with published(
+            tmp_path, step=step, prepare=prepare, first_scan_patience_s=3600.0
+        ) as hub:
+            assert hub.publisher.ready.is_set()
+            assert set(hub.live()) == {"a"}
+
+    async def test_it_does_not_wait_for_a_watch_that_takes_long(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("pyzsync_daemon.hub.watcher.Watcher._watch", _never_armed)
+        prepare = lambda hub: hub.write("a")  # noqa: E731
+        settings = {"arming_s": 0.05, "progress_s": 0.01}
+        async with published(tmp_path, prepare=prepare, **settings) as hub:
+            assert set(hub.live()) == {"a"}
+            assert not hub.publisher.status.watching
+        assert sum(line["event"] == "reading the tree" for line in hub.logs) > 1
+
+
+def _never_armed(watcher):
+    watcher._stopping.wait(BOUND)
+
+
 async def test_what_no_retry_can_mend_is_raised(tmp_path, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("a bug")

@@ -53,3 +53,18 @@ def test_a_halt_is_said_once_and_ends():
     assert (status(report).state, status(report).reason) == (State.STARTING, "")
     report.live(1, 0.0)
     assert status(report).state is State.LIVE
+
+
+def test_the_reading_of_a_tree_is_told_while_it_lasts():
+    report = Report()
+    with capture_logs() as logs:
+        report.reading(0, ())
+        report.first_scan_over(0)
+        report.first_scan_over(2)
+        report.live(3, 1.0)
+        report.reading(3, ())
+    assert [line["event"] for line in logs] == [
+        "reading the tree",
+        "served without paths that cannot be read",
+        "tree announced",
+    ]

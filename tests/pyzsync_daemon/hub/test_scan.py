@@ -65,7 +65,7 @@ def test_a_new_tree_is_found_whole(tree):
     found = tree.scan()
     assert names(found) == (["a", "d", "d/e", "d/e/f", "empty", "link"], [])
     assert {seen.path: seen.kind for seen in found.changed}["link"] is Kind.SYMLINK
-    assert (found.seen, found.appeared) == (6, 6)
+    assert found.seen == 6
     assert sorted(found.arrived) == ["d", "empty"]
 
 
@@ -73,7 +73,7 @@ def test_an_unchanged_tree_has_nothing_to_say(tree):
     tree.write("d/f")
     tree.settle()
     found = tree.scan()
-    assert (names(found), found.seen, found.appeared) == (([], []), 2, 0)
+    assert (names(found), found.seen, found.moved) == (([], []), 2, 0)
 
 
 @pytest.mark.parametrize("edit", ["write", "touch", "chmod", "replace", "restored"])
@@ -242,6 +242,32 @@ def test_what_cannot_be_listed_is_not_gone(tree, monkeypatch):
     found = tree.scan()
     assert names(found) == ([], [])
     assert found.skipped == (("d", "cannot be listed: Input/output error"),)
+    assert found.unread == {"d"}
+
+
+def test_a_root_that_cannot_be_listed_is_no_empty_one(tree, monkeypatch):
+    def broken(fd):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "scandir", broken)
+    with pytest.raises(OSError):
+        tree.scan()
+
+
+def test_what_moved_is_told_from_what_appeared(tree):
+    for number in range(3):
+        tree.write(f"d/e/f{number}", b"%d" % number)
+    (tree.path / "link").symlink_to("d")
+    tree.settle()
+    (tree.path / "d").rename(tree.path / "moved")
+    (tree.path / "link").rename(tree.path / "other")
+    found = tree.scan()
+    assert (len(found.removed), found.moved) == (6, 6)
+    for path in ("moved/e/f0", "other"):
+        (tree.path / path).unlink()
+    tree.write("moved/e/new", b"0")
+    found = tree.scan()
+    assert (len(found.removed), found.moved) == (6, 3)  # f1, f2 and d: the time of e has changed
 
 
 def test_what_cannot_be_examined_is_not_gone(tree, monkeypatch):

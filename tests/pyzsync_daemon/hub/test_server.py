@@ -1,8 +1,9 @@
 """A whole hub in this process, on a free port of loopback."""
 
 import asyncio
+import os
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import pytest
 from websockets.asyncio.client import connect
@@ -11,9 +12,12 @@ from websockets.exceptions import InvalidStatus
 from protocol import codec
 from protocol.errors import Code
 from protocol.messages import Announce, Goodbye, Hello, Welcome
+from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.config import HubSettings
 from pyzsync_daemon.errors import CannotListen
-from pyzsync_daemon.hub.server import serve
+from pyzsync_daemon.hub.ignorefile import BadIgnoreFile
+from pyzsync_daemon.hub.index import HubIndex
+from pyzsync_daemon.hub.server import StateBusy, serve
 from pyzsync_daemon.transport import WEBSOCKET, bearer, decode
 
 PATIENCE = 30  # seconds until a test that hangs fails
@@ -128,3 +132,56 @@ async def test_a_root_that_is_not_there(tmp_path):
     settings = HubSettings(root=tmp_path / "none", state=tmp_path / "state", listen="127.0.0.1:0")
     with pytest.raises(OSError):
         await serve(settings, stop=asyncio.Event(), on_listening=print)
+
+
+async def test_two_tokens_are_none(tmp_path):
+    async with running(tmp_path, token="secret") as (url, _):
+        headers = [("Authorization", bearer("secret")), ("Authorization", bearer("other"))]
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(url, additional_headers=headers, proxy=None)
+        assert caught.value.response.status_code == 401
+
+
+async def test_one_hub_a_state(tmp_path):
+    root, state = tmp_path / "root", tmp_path / "state"
+    settings = HubSettings(root=root, state=state, listen="127.0.0.1:0")
+    async with running(tmp_path):
+        with pytest.raises(StateBusy, match=f"another hub or client is at work in {state}"):
+            await serve(settings, stop=asyncio.Event(), on_listening=print)
+
+
+async def test_a_replica_is_published_beside_its_client_but_not_from_its_state(tmp_path):
+    root = tmp_path / "root"
+    with closing(Replica.open(root)):
+        settings = HubSettings(root=root, state=root / ".pyzsync", listen="127.0.0.1:0")
+        with pytest.raises(StateBusy):
+            await serve(settings, stop=asyncio.Event(), on_listening=print)
+        stop = asyncio.Event()
+        settings = HubSettings(root=root, listen="127.0.0.1:0")
+        await serve(settings, stop=stop, on_listening=lambda url: stop.set())
+        assert (root / ".pyzsync" / "hub" / "hub.sqlite").exists()
+
+
+async def test_an_unfinished_first_scan_is_served_to_nobody(tmp_path, monkeypatch):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "a").write_bytes(b"a")
+
+    def full(index, records):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HubIndex, "commit", full)
+        async with running(tmp_path, retry_after_s=2) as (url, _), opened(url) as websocket:
+            await websocket.send(codec.encode(Hello((1,), (), "test")))
+            goodbye = await hear(websocket, Goodbye)
+            assert (goodbye.code, goodbye.retry_after_ms) == (Code.HALTED, 2000)
+    async with running(tmp_path) as (url, _), opened(url) as websocket:
+        await greeted(websocket)
+
+
+async def test_a_pipe_for_an_ignore_file_is_told(tmp_path):
+    (tmp_path / "root").mkdir()
+    os.mkfifo(tmp_path / "root" / ".pyzsyncignore")
+    with pytest.raises(BadIgnoreFile, match="is not a regular file"):
+        async with running(tmp_path):
+            pass

@@ -26,7 +26,7 @@ from pyzsync.grid import KEPT_WIDTH, LEAF, WINDOW, strong_width
 from pyzsync.hashes import Hashes
 from pyzsync_daemon.compression import decompress
 from pyzsync_daemon.hub.frames import FrameCache
-from pyzsync_daemon.hub.source import RETRY_DISK_MS, BlockSource
+from pyzsync_daemon.hub.source import RETRY_MS, BlockSource
 
 NOISE = random.Random(11)
 TEXT = b"".join(
@@ -149,7 +149,7 @@ def test_a_failing_disk_is_a_failed_answer_with_advice(disk, source, monkeypatch
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "pread", pread)
-    assert ask(source, query) == (Failed(query, Code.INTERNAL, RETRY_DISK_MS), False)
+    assert ask(source, query) == (Failed(query, Code.INTERNAL, RETRY_MS), False)
 
 
 # --- hashlists -----------------------------------------------------------------------------------
@@ -310,3 +310,13 @@ async def test_a_thousand_equal_requests_read_the_disk_once(disk, source):
     assert source.leaves.reads == 1
     assert source.leaves.bytes_read == len(TEXT)
     assert all(answer is answers[0] for answer in answers)
+
+
+def test_a_lost_tree_of_a_live_file_is_made_again(disk):
+    stale = []
+    source = BlockSource(disk.root, disk.index, disk.store, stale.append)
+    tree = disk.publish("a", TEXT)
+    disk.store.drop(tree.version)
+    for query in (blocks(tree, (0, 1)), hashes(tree, 0, (0, 1))):
+        assert ask(source, query) == (Failed(query, Code.BUSY, RETRY_MS), False)
+    assert stale == ["a", "a"]

@@ -161,3 +161,31 @@ def test_stopping_is_prompt_while_watching_fails(root, monkeypatch):
         assert told.get(timeout=BOUND) is None
         watcher.stop()
     assert told.empty()
+
+
+def test_at_the_limit_of_watches_it_is_said_once_and_tried_again_at_leisure(root, monkeypatch):
+    tries = queue.Queue()
+
+    def full(*args, **kwargs):
+        tries.put(None)
+        raise OSError('OS file watch limit reached. about ["/d"]')
+
+    monkeypatch.setattr(module, "watch", full)
+    monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.0)
+    told = queue.Queue()
+    with capture_logs() as logs:
+        quick = Watcher(root, Ignore().hides, lambda paths, _: told.put(paths), rescan_s=0.01)
+        quick.start()
+        for _ in range(3):
+            tries.get(timeout=BOUND)
+        quick.stop()
+        assert (len(logs), logs[0]["hint"]) == (1, module.LIMIT)
+        assert "fs.inotify.max_user_watches" in module.LIMIT
+        patient = Watcher(root, Ignore().hides, lambda paths, _: told.put(paths), rescan_s=3600.0)
+        while not tries.empty():
+            tries.get()
+        patient.start()
+        tries.get(timeout=BOUND)
+        with pytest.raises(queue.Empty):
+            tries.get(timeout=0.3)
+        patient.stop()
