@@ -5,7 +5,7 @@ Everything a peer sends is compared with these before it is used. Sizes are byte
 
 from __future__ import annotations
 
-from pyzsync import grid
+from pyzsync import grid, steps
 
 PROTOCOL = 1
 """The version of the protocol that this package speaks."""
@@ -77,8 +77,12 @@ MAX_REQUESTS = 1024
 MAX_BLOCK_PARTS = -(-WINDOW // MAX_PAYLOAD)
 """Parts of a block set: an incompressible window is sent raw and fits in as many."""
 
-MAX_DELTA = 64 * 2**20
-"""A decoded delta: a client unpacks it as it reads, and gives up beyond this."""
+MAX_DELTA = 256 * 2**20
+"""A decoded delta: a client unpacks it piece by piece, so this bounds time and disk, not memory."""
+
+MAX_DELTA_STEPS = steps.MAX_STEPS
+"""Steps of a delta: 24 MiB of columns at the reader; a change in more pieces is cheaper to fetch by
+windows."""
 
 MAX_DELTA_PARTS = 192
 """Parts of a delta: 10 MiB coded; a larger change is cheaper to fetch by windows."""

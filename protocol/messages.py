@@ -133,10 +133,14 @@ class BlockQuery:
 
 @dataclass(frozen=True, slots=True)
 class DeltaQuery:
-    """The delta that carries one version to another."""
+    """The delta that carries one version to another, from part ``first`` on.
+
+    The parts that answer it are those of the whole delta, and name it with ``first`` 0.
+    """
 
     old: bytes
     new: bytes
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)

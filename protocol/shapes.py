@@ -148,7 +148,12 @@ QUERIES = (
         rule=rules.hash_query,
     ),
     Shape(BlockQuery, 2, {"version": _VERSION, "window": _WINDOW, "leaves": run_set(empty=False)}),
-    Shape(DeltaQuery, 3, {"old": _VERSION, "new": _VERSION}, rule=rules.delta_query),
+    Shape(
+        DeltaQuery,
+        3,
+        {"old": _VERSION, "new": _VERSION, "first": number(0, limits.MAX_DELTA_PARTS - 1)},
+        rule=rules.delta_query,
+    ),
     Shape(
         PublishedQuery,
         4,

@@ -9,6 +9,9 @@
     roll(blueprint, target, read_old, old_length, level)
     patch = Patch(target, blueprint, read_old, read, write)     # copy, put, check, finish
 
+    steps = find_steps(old_tree, tree, read_leaves, ...)        # or a delta, from the hashes alone
+    replay = Replay(steps, length, copy, read_old, read, write)     # feed(literals), finish
+
 ``pyzsync.classic`` is the seed's API.
 """
 
@@ -35,13 +38,23 @@ from pyzsync.classic import (
     verify_patch_async,
     zsync_delta,
 )
-from pyzsync.errors import MissingBlocks, PyzsyncError, ShortRead, TreeFormatError, VersionMismatch
+from pyzsync.delta import find_steps, literals
+from pyzsync.errors import (
+    BadDelta,
+    MissingBlocks,
+    PyzsyncError,
+    ShortRead,
+    TreeFormatError,
+    VersionMismatch,
+)
 from pyzsync.hashes import Hashes, WindowHashes, hash_window
 from pyzsync.match import compare_same_offset, slide
 from pyzsync.pack import open_tree, write_tree
 from pyzsync.patch import Patch
+from pyzsync.replay import Replay
 from pyzsync.roll import roll
 from pyzsync.runs import Runs
+from pyzsync.steps import Steps, decode_steps, encode_steps
 from pyzsync.target import Target
 from pyzsync.tree import (
     EMPTY_VERSION,
@@ -57,6 +70,7 @@ __all__ = [
     "DEFAULT_BLOCKSIZE",
     "EMPTY_VERSION",
     "BadBlocksize",
+    "BadDelta",
     "BadHashlist",
     "BadInstructions",
     "Blueprint",
@@ -70,8 +84,10 @@ __all__ = [
     "Patch",
     "PatchMismatch",
     "PyzsyncError",
+    "Replay",
     "Runs",
     "ShortRead",
+    "Steps",
     "Target",
     "TreeBuilder",
     "TreeFormatError",
@@ -83,13 +99,17 @@ __all__ = [
     "block_checksums",
     "build_tree",
     "compare_same_offset",
+    "decode_steps",
     "easy_patch",
     "easy_patch_async",
+    "encode_steps",
+    "find_steps",
     "get_blocks",
     "get_blocks_async",
     "get_blueprint",
     "hash_stream",
     "hash_window",
+    "literals",
     "matching_leaves",
     "open_tree",
     "roll",

@@ -5,6 +5,7 @@ PyzsyncError
  +-- TreeFormatError   bytes that should be a packed hash tree are not
  +-- MissingBlocks     a patch was finished before all of its windows had been checked
  +-- VersionMismatch   all windows passed, but together they are not the wanted version
+ +-- BadDelta          a delta's steps do not make the new version's length, or are malformed
 
 Arguments that no input from outside can cause (a run outside its window) are ValueErrors.
 """
@@ -69,3 +70,14 @@ class VersionMismatch(PyzsyncError):
             f"the bytes are version {self.found.hex()[:16]}, not {self.wanted.hex()[:16]}; "
             "fetch the finest hashes and check every window again"
         )
+
+
+class BadDelta(PyzsyncError):
+    """A delta cannot be applied; ``reason`` says what is wrong with it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"not a usable delta: {self.reason}; ask for hashes and blocks instead"

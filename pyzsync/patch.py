@@ -17,6 +17,9 @@ from pyzsync.tree import HashTree, TreeBuilder
 
 Read = Callable[[int, int], bytes]
 
+DIRECT = 128 * 1024
+"""Copies from here on go to staging directly, so that a file system may share the blocks."""
+
 
 class Patch:
     """One version being made in a staging file of its full length.
@@ -24,6 +27,8 @@ class Patch:
     Nothing that was written is believed: ``check`` reads a window back and hashes it, and only
     windows that passed count. ``read_old`` and ``read`` take (offset, size) and may return fewer
     bytes, where a file has shrunk; ``write`` takes (offset, bytes) and may leave holes for zeros.
+    ``copy`` (source, offset, size), if there is one, stages long copies without bringing them here
+    and returns how many bytes there were.
     """
 
     def __init__(
@@ -33,6 +38,7 @@ class Patch:
         read_old: Read,
         read: Read,
         write: Callable[[int, bytes], object],
+        copy: Callable[[int, int, int], int] | None = None,
     ) -> None:
         if (target.length, target.base) != (blueprint.length, blueprint.base):
             raise ValueError("target and blueprint are of different files")
@@ -41,6 +47,7 @@ class Patch:
         self._read_old = read_old
         self._read = read
         self._write = write
+        self._direct = copy
         self._builder = TreeBuilder(target.length, target.base)
         self._staged: Mask = np.zeros(len(blueprint.source), dtype=np.bool_)
 
@@ -113,17 +120,27 @@ class Patch:
 
     def _copy(self, window: int, copy: Copy) -> None:
         unit = self.blueprint.unit
-        data = self._read_old(copy.source, copy.length)
-        if len(data) < copy.length:  # the old file has shrunk: whole nodes of it are still good
-            data = data[: len(data) // unit * unit]
-        if data:
-            self._write(copy.offset, data * copy.times)
+        size = self._stage(copy)
         first, end = copy.offset // unit, copy.offset + copy.length * copy.times
-        done = copy.offset + len(data) * copy.times
+        done = copy.offset + size * copy.times
         self._staged[first : -(-done // unit)] = True
         if done < end:
             lost = (done - window * WINDOW) // LEAF, -(-(end - window * WINDOW) // LEAF)
             self.blueprint.forget(window, [lost])
+
+    def _stage(self, copy: Copy) -> int:
+        """Stage what the old file has of a copy; returns how many bytes it had for each time."""
+        if self._direct is not None and copy.length >= DIRECT and copy.times == 1:
+            return self._whole(copy, self._direct(copy.source, copy.offset, copy.length))
+        data = self._read_old(copy.source, copy.length)
+        data = data[: self._whole(copy, len(data))]
+        if data:
+            self._write(copy.offset, data * copy.times)
+        return len(data)
+
+    def _whole(self, copy: Copy, size: int) -> int:
+        """Where the old file has shrunk, whole nodes of it are still good."""
+        return size if size == copy.length else size // self.blueprint.unit * self.blueprint.unit
 
     def _absent(self, staged: Mask, size: int) -> Runs:
         """The leaves of the base nodes of a window of ``size`` bytes that are not in ``staged``."""

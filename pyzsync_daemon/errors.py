@@ -6,6 +6,7 @@
     ├── CannotListen         the hub's address is taken or not ours
     ├── NotUpToDate          ``--once`` ended before the replica was level with the hub
     ├── NotAFile             a command was given something that has no bytes to hash
+    ├── NoMatplotlib         a picture was asked for, and what draws it is not installed
     └── Differs              two trees that should be equal are not
 
 Others are beside what they concern: ``config.ConfigError``, ``files.db.ForeignDatabase``.
@@ -20,6 +21,7 @@ __all__ = [
     "Differs",
     "HubRefused",
     "HubUnreachable",
+    "NoMatplotlib",
     "NotAFile",
     "NotUpToDate",
 ]
@@ -109,3 +111,12 @@ class Differs(DaemonError):
 
     def __str__(self) -> str:
         return f"{self.left} and {self.right} differ at {self.path}: {self.what}"
+
+
+class NoMatplotlib(DaemonError):
+    """``--plot`` was asked for, and matplotlib cannot be imported."""
+
+    hint = "pip install 'pyzsync-daemon[plot]', or do without --plot"
+
+    def __str__(self) -> str:
+        return "matplotlib, which draws the picture, is not installed"

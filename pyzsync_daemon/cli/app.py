@@ -164,6 +164,23 @@ def blueprint(old: ReadableFile, new: ReadableFile, as_json: AsJson = False) -> 
     show_blueprint(old, new, as_json=as_json)
 
 
+@app.command(epilog="Example: [bold]pyzsync blocksizes old.tar new.tar --plot sizes.png[/bold]")
+def blocksizes(
+    old: ReadableFile,
+    new: ReadableFile,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw it; needs matplotlib.")
+    ] = None,
+) -> None:
+    """Compare blocksizes from 1 byte to 1 MiB (the library's classic API): time and bytes.
+
+    Small blocks are for small files: a blocksize that would make over a million blocks is skipped.
+    """
+    from pyzsync_daemon.cli.blocksizes import show_blocksizes
+
+    show_blocksizes(old, new, plot)
+
+
 @app.command(epilog="Example: [bold]pyzsync check-config pyzsync.toml[/bold]")
 def check_config(file: Path) -> None:
     """Check a configuration file; names every wrong key or value and what is allowed."""

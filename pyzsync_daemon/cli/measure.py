@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pyzsync import grid, kernel
 from pyzsync.blueprint import Blueprint
 from pyzsync.match import compare_same_offset, slide
 from pyzsync.roll import roll
 from pyzsync.target import Target
 from pyzsync.tree import HashTree, hash_stream
+from pyzsync_daemon.cli.predict import Old, Prediction, Read
 from pyzsync_daemon.errors import NotAFile
 from pyzsync_daemon.units import format_bytes, format_seconds
 
@@ -46,7 +49,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What ``blueprint`` tells; the names are the JSON keys. ``seconds`` is the steps' time."""
+    """What ``blueprint`` tells; the names are the JSON keys. ``seconds`` is the steps' time.
+
+    ``push_bytes`` travel to a client that holds OLD when NEW is announced, ``pull_bytes`` to one
+    whose OLD the hub does not know: both ways, framing included.
+    """
 
     length: int
     old_length: int
@@ -54,6 +61,8 @@ class Plan:
     missing_bytes: int
     leaf_size: int
     missing_leaves: int
+    push_bytes: int
+    pull_bytes: int
     seconds: float
     hash_seconds: float
     steps: tuple[Step, ...]
@@ -80,13 +89,17 @@ def show_blueprint(old: Path, new: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(found)))
         return
-    print(f"{'step':<8} {'found':>10} {'missing':>10} {'time':>10}")
+    print(f"{'step':<14} {'found':>10} {'missing':>10} {'time':>10} {'speed':>12}")
     for step in found.steps:
         amounts = f"{format_bytes(step.found_bytes):>10} {format_bytes(step.missing_bytes):>10}"
-        print(f"{step.name:<8} {amounts} {format_seconds(step.seconds):>10}")
+        speed = _speed(found.old_length, step.seconds).strip(" ()") if step.seconds else ""
+        print(f"{step.name:<14} {amounts} {format_seconds(step.seconds):>10} {speed:>12}")
     print(
         f"\n{format_bytes(found.reused_bytes)} of {format_bytes(found.length)} are in {old.name}; "
         f"{format_bytes(found.missing_bytes)} ({found.missing_leaves} leaves) must be fetched.\n"
+        f"{format_bytes(found.push_bytes)} travel to a client that holds {old.name} when "
+        f"{new.name} is announced,\n"
+        f"{format_bytes(found.pull_bytes)} to one whose {old.name} is not known.\n"
         f"Searched in {format_seconds(found.seconds)}{_speed(found.old_length, found.seconds)}, "
         f"after {format_seconds(found.hash_seconds)} of hashing both; kernel {found.kernel}."
     )
@@ -111,41 +124,59 @@ def plan(old: Path, new: Path) -> Plan:
     """Search OLD for NEW as a client does that stores OLD's tree, at the finest kept level."""
     old_tree, old_seconds = hash_file(old)
     new_tree, new_seconds = hash_file(new)
-    level = new_tree.base
-    target = Target(new_tree.version, new_tree.length)
-    blueprint = Blueprint(new_tree.length, level)
-    target.add_level(new_tree, level)
+    with old.open("rb", buffering=0) as old_file, new.open("rb", buffering=0) as new_file:
+        read_old, read_new = _reader(old_file.fileno()), _reader(new_file.fileno())
+        blueprint, steps = _search(old_tree, new_tree, read_old)
+        # Its own blueprint and search: hashes come level by level there.
+        predicted = Prediction(new.name, Old(old_tree, read_old), new_tree, read_new)
+        return Plan(
+            length=new_tree.length,
+            old_length=old_tree.length,
+            reused_bytes=blueprint.reused_bytes,
+            missing_bytes=blueprint.missing_bytes,
+            leaf_size=grid.LEAF,
+            missing_leaves=sum(_missing(blueprint, new_tree.length)),
+            push_bytes=predicted.push(),
+            pull_bytes=predicted.pull(),
+            seconds=sum(item.seconds for item in steps),
+            hash_seconds=old_seconds + new_seconds,
+            steps=steps,
+            kernel=kernel.name,
+        )
+
+
+def _search(old: HashTree, new: HashTree, read: Read) -> tuple[Blueprint, tuple[Step, ...]]:
+    """Cheapest first: the whole is here, the stored tree tells, the old bytes are rolled over."""
+    target = Target(new.version, new.length)
+    blueprint = Blueprint(new.length)
     steps = []
 
-    def step(name: str, work: Callable[[], object]) -> None:
+    def step(name: str, *work: Callable[[], object]) -> None:
         before = blueprint.reused_bytes
         started = time.perf_counter()
-        work()
+        for part in work:
+            part()
         seconds = time.perf_counter() - started
         found = blueprint.reused_bytes - before
         steps.append(Step(name, found, blueprint.missing_bytes, seconds))
 
-    with old.open("rb", buffering=0) as file:
-        descriptor = file.fileno()
+    def whole() -> None:
+        if old.version == new.version:
+            blueprint.source[:] = np.arange(len(blueprint.source)) * blueprint.unit
 
-        def read(offset: int, size: int) -> bytes:
-            return os.pread(descriptor, size, offset)
-
-        step("compare", lambda: compare_same_offset(blueprint, target, old_tree, level))
-        step("slide", lambda: slide(blueprint, target, old_tree, 0, level))
-        step("roll", lambda: roll(blueprint, target, read, old_tree.length, level))
-    return Plan(
-        length=new_tree.length,
-        old_length=old_tree.length,
-        reused_bytes=blueprint.reused_bytes,
-        missing_bytes=blueprint.missing_bytes,
-        leaf_size=grid.LEAF,
-        missing_leaves=sum(_missing(blueprint, new_tree.length)),
-        seconds=sum(item.seconds for item in steps),
-        hash_seconds=old_seconds + new_seconds,
-        steps=tuple(steps),
-        kernel=kernel.name,
+    step("same version", whole)
+    step(
+        "stored tree",
+        lambda: target.add_level(new, new.base),
+        lambda: compare_same_offset(blueprint, target, old, new.base),
+        lambda: slide(blueprint, target, old, 0, new.base),
     )
+    step("rolled", lambda: roll(blueprint, target, read, old.length, new.base))
+    return blueprint, tuple(steps)
+
+
+def _reader(descriptor: int) -> Read:
+    return lambda offset, size: os.pread(descriptor, size, offset)
 
 
 def _missing(blueprint: Blueprint, length: int) -> list[int]:

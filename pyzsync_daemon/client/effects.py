@@ -10,18 +10,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from protocol.messages import BlockQuery, Change, Coding, Hashlist, HashQuery, Position
+from protocol.messages import (
+    BlockQuery,
+    Change,
+    Coding,
+    Delta,
+    DeltaQuery,
+    Hashlist,
+    HashQuery,
+    Position,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a transfer needs next from the hub.
 
-    While ``hashes`` is not empty they are fetched first, and ``Match`` returns a better plan.
+    A ``delta`` is tried first; the rest is for when the hub has none. While ``hashes`` is not empty
+    they are fetched first, and ``Match`` returns a better plan.
     """
 
     hashes: tuple[HashQuery, ...] = ()
     blocks: tuple[BlockQuery, ...] = ()
+    delta: DeltaQuery | None = None
 
 
 # --- effects -----------------------------------------------------------------------------------
@@ -51,6 +62,14 @@ class Match:
 
     change: Change
     hashlists: tuple[Hashlist, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Stage as much of the new version as one more part of a delta gives; parts come in order."""
+
+    change: Change
+    part: Delta = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +133,7 @@ class Audit:
     """Compare every recorded entry with the disk; what differs has to be done again."""
 
 
-Effect = Prepare | Match | Put | Finish | Abandon | Commit | Save | Prune | Audit
+Effect = Prepare | Match | Apply | Put | Finish | Abandon | Commit | Save | Prune | Audit
 
 # --- results -----------------------------------------------------------------------------------
 
@@ -153,8 +172,9 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Answers ``Match``, ``Put`` and ``Finish``: what is still needed; nothing means go on.
+    """Answers ``Match``, ``Apply``, ``Put`` and ``Finish``: what is still needed; nothing: go on.
 
+    After ``Apply`` a plan means that the delta is of no use.
     After ``Finish`` an empty plan means the whole version is verified and ready to commit; a plan
     with hashes is the wider second try. ``error`` ends the transfer.
     """

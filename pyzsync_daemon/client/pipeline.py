@@ -6,12 +6,15 @@ any steady clock, given by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from protocol.errors import Code
 from protocol.messages import (
     BlockQuery,
     Blocks,
+    Delta,
+    DeltaQuery,
     Failed,
     Get,
     Hashlist,
@@ -19,10 +22,12 @@ from protocol.messages import (
     Kind,
     Published,
     PublishedQuery,
+    Query,
 )
 from pyzsync_daemon.client.board import BIG, Board
 from pyzsync_daemon.client.effects import (
     Abandon,
+    Apply,
     Commit,
     Committed,
     Effect,
@@ -40,6 +45,7 @@ from pyzsync_daemon.client.pushed import Pushed
 from pyzsync_daemon.client.requests import Answer, Asked, Requests
 
 BATCH = 256  # changes in one Prepare: enough to share a transaction, few enough to overlap
+ASK_DELTA = 256 * 2**10  # bytes: of smaller files a delta saves less than it costs the hub to make
 MAX_ACTIVE = 1024  # paths between Prepare and Commit: bounds memory, whatever the tree's size
 HELD_BYTES = 2**30  # sizes of files that are fetched at a time: some 10 % of it is memory
 TO_COME = (Stage.PENDING_BIG, Stage.FOLLOWING)  # what a deletion may pass on its way
@@ -74,7 +80,7 @@ class Pipeline:
         asked = self._requests.answered(message)
         if asked is not None and asked.owner:
             self._use(message, asked, now)
-        elif asked is None and isinstance(message, Hashlist):
+        elif asked is None and isinstance(message, Hashlist | Delta):
             self._pushed.keep(message)
 
     def complete(self, effect: Effect, result: Prepared | Planned | Committed, now: float) -> None:
@@ -107,13 +113,22 @@ class Pipeline:
     def _serve(self, asked: list[Get], now: float) -> Iterator[Get]:
         """Answer what was pushed; the rest is to be sent."""
         for get in asked:
-            pushed = {query: self._pushed.take(query) for query in get.queries}
-            unknown = tuple(query for query in get.queries if pushed[query] is None)
+            known = {query: self._known(query) for query in get.queries}
+            unknown = tuple(query for query in get.queries if not known[query])
             if unknown:
                 yield Get(unknown)
-            for hashlist in pushed.values():
-                if hashlist is not None:
-                    self.answer(hashlist, now)
+            for messages in known.values():
+                for message in messages:
+                    self.answer(message, now)
+
+    def _known(self, query: Query) -> Sequence[Answer]:
+        """The answer, if the hub need not be asked."""
+        pushed = self._pushed.take(query)
+        if not pushed and isinstance(query, DeltaQuery):
+            job = self._job(self._requests.owner(query))
+            if job.change.size < ASK_DELTA:
+                return (Failed(query, Code.NO_DELTA),)
+        return pushed
 
     def _prepare(self) -> None:
         """One Prepare of small files and one of a big file may run at a time.
@@ -190,6 +205,10 @@ class Pipeline:
                     transfer.hashlist(query, message)
                 case Blocks():
                     transfer.blocks(message)
+                case Delta():
+                    transfer.delta(message)
+                case Failed() if isinstance(query, DeltaQuery):
+                    self._requests.want(asked.owner, transfer.no_delta())
                 case Failed() if isinstance(query, HashQuery | BlockQuery):
                     transfer.refused(query, message, now)
                     self.board.sleep(job)
@@ -228,6 +247,8 @@ class Pipeline:
         transfer.busy = False
         if isinstance(effect, Put):
             self._requests.staged(path, effect.query)
+        if isinstance(effect, Apply) and result.plan == Plan() and _is_last(effect.part):
+            self._requests.staged(path, effect.part.query)
         board.overtake(job)
         if job.stage is not Stage.FETCHING:
             return
@@ -236,6 +257,10 @@ class Pipeline:
         elif isinstance(effect, Put):
             self._requests.want(path, transfer.put(effect, result.plan, now))
             board.sleep(job)
+        elif isinstance(effect, Apply):
+            if result.plan != Plan():
+                self._requests.give_up(path, effect.part.query)
+            self._requests.want(path, transfer.applied(effect, result.plan))
         elif isinstance(effect, Finish) and result.plan == Plan():
             board.ready(job)
         else:
@@ -265,3 +290,7 @@ class Pipeline:
         job = self.board.stages.get(path)
         assert job is not None, f"no job for {path!r}"
         return job
+
+
+def _is_last(part: Delta) -> bool:
+    return part.part == part.parts - 1

@@ -139,7 +139,8 @@ class Preparation:
             old.insert(0, OldFile(change.path, local.fingerprint.size, version=local.version))
         self._reserved[change.flags & Flag.SPARSE] += change.size
         files = tuple(file for file in old if file.length)
-        pull = Pull(staging, change, name, OldBytes(self._replica, files))
+        resumes = any(staging.has_most(each, change.version) for each in remains)
+        pull = Pull(staging, change, name, OldBytes(self._replica, files), resumes)
         outcome = Outcome(change, State.PULL, pull.plan(), _unknown(local))
         entry = Entry(change, Action.PLACE, local, name, remains=tuple(remains))
         return Judged(outcome, entry, pull)

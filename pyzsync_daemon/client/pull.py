@@ -1,9 +1,9 @@
 """One version on its way from the hub into staging.
 
-Without old bytes all blocks are asked for. With old bytes: one coarse hashlist (the level
-that the hub pushes), compared with the old trees at the same offsets; then the finest hashes of
-what that left open, searched for in all old bytes; then the leaves that nothing old gave. Whatever
-is staged is hashed from the staged bytes; only then is it believed, and never asked for again.
+With the version before at hand a delta is tried first. Without old bytes all blocks are asked for.
+Else ``Search`` asks for hashes, coarse ones first, and finds what old bytes give; then the leaves
+that nothing gave are fetched. Whatever is staged is hashed from the staged bytes; only then is it
+believed, and never asked for again.
 
 If all windows hold and the whole does not, a block was matched by chance: one second try with all
 the finest hashes. The session calls the methods one at a time.
@@ -13,63 +13,84 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 
 from protocol import runs
-from protocol.messages import BlockQuery, Change, Flag, Hashlist
+from protocol.messages import BlockQuery, Change, Delta, DeltaQuery, Flag, Hashlist
 from pyzsync import (
+    BadDelta,
     Blueprint,
     Hashes,
     HashTree,
     Patch,
     Target,
     VersionMismatch,
-    compare_same_offset,
     hash_window,
-    roll,
-    slide,
     version_of,
 )
-from pyzsync.grid import (
-    LEAF,
-    WINDOW,
-    WINDOW_LEAVES,
-    WINDOW_LEVEL,
-    push_level,
-    window_bytes,
-    window_count,
-)
+from pyzsync.grid import LEAF, WINDOW, WINDOW_LEAVES, WINDOW_LEVEL, window_bytes, window_count
 from pyzsync.runs import Runs, mask_of, runs_of
 from pyzsync_daemon.client import queries
 from pyzsync_daemon.client.effects import Plan, Put
+from pyzsync_daemon.client.replaying import Replaying
+from pyzsync_daemon.client.search import Search
 from pyzsync_daemon.client.sources import OldBytes
 from pyzsync_daemon.client.staging import StagedFile, Staging
-from pyzsync_daemon.compression import decompress
+from pyzsync_daemon.compression import CodedDataError, decompress
 
 AHEAD = 256  # block sets asked for at a time: a file may have half a million of them
 
 
 class Pull:
-    """The transfer of ``change`` into the staging file ``name``, from ``old`` bytes and the hub."""
+    """The transfer of ``change`` into the staging file ``name``, from ``old`` bytes and the hub.
 
-    def __init__(self, staging: Staging, change: Change, name: str, old: OldBytes) -> None:
+    ``resumes``: the old bytes have most of this very version, from an interrupted transfer.
+    """
+
+    def __init__(
+        self, staging: Staging, change: Change, name: str, old: OldBytes, resumes: bool = False
+    ) -> None:
         self.change = change
         self.name = name
         self.old = old
-        self.fetched = 0  # bytes of leaves that came from the hub
+        self.fetched = 0  # bytes that came from the hub, decoded
+        self._resumes = resumes
         self._staging = staging
         self._file: StagedFile | None = None
-        self._made: Patch | None = None
+        self._made: tuple[Patch, Search] | None = None
+        self._replaying: Replaying | None = None
+        self._tree: HashTree | None = None  # of a delta that was applied
         self._second = False
         self._whole = False  # staged by one write of verified bytes
         self._wanted: Iterator[BlockQuery] = iter(())  # those that are not asked for yet
 
     def plan(self) -> Plan:
         """The first step."""
-        version, size = self.change.version, self.change.size
-        if not self.old.files:
-            return self._ask_for(queries.all_blocks(version, size))
-        return Plan(hashes=queries.hashes(version, size, push_level(size)))
+        change = self.change
+        since = self._follows
+        if since and not self._resumes:
+            return replace(self._without_delta(), delta=DeltaQuery(since, change.version))
+        return self._without_delta()
+
+    def apply(self, part: Delta) -> Plan:
+        """Stage what the next part of a delta gives; a plan if it is of no use.
+
+        Raises ``OSError`` if the disk says no.
+        """
+        with self._opened() as file:
+            try:
+                if self._replaying is None:
+                    length = self.old.files[0].length
+                    self._replaying = Replaying(part, self.old, length, self.change.size)
+                self._replaying.put(part, file)
+                if part.part == part.parts - 1:
+                    self._tree = self._replaying.finish(self.change.version, file)
+                    self.fetched = self._replaying.literal_bytes
+            except (BadDelta, CodedDataError, VersionMismatch):
+                self._replaying = None
+                return self._without_delta()
+        return Plan()
 
     def match(self, hashlists: tuple[Hashlist, ...]) -> Plan:
         """Take hashes, find what old bytes give, stage it.
@@ -77,18 +98,11 @@ class Pull:
         Returns the finer hashes or the blocks still needed. ``ValueError`` if a hashlist does not
         fit the file, ``OSError`` if the disk says no.
         """
-        target, blueprint = self._patch.target, self._patch.blueprint
-        for each in hashlists:
-            hashes = Hashes.from_bytes(each.weak, each.strong, each.width)
-            query = each.query
-            target.add(query.level, query.window, runs.decode(query.nodes), hashes)
         with self._opened():
-            if not self._second:
-                self._search(hashlists[0].query.level)
-                finer = blueprint.unmatched(target.base) & ~target.known(target.base)
-                if finer.any():
-                    version, size = self.change.version, self.change.size
-                    return Plan(hashes=queries.hashes(version, size, target.base, finer))
+            if self._second:
+                self._take_all(hashlists)
+            elif finer := self._search.take(hashlists):
+                return Plan(hashes=finer)
             return self._ask_for(iter(self._stage_copies()))
 
     def put(self, effect: Put) -> Plan:
@@ -117,6 +131,8 @@ class Pull:
         None: the whole is verified, and too small for its tree to be kept. Raises
         ``VersionMismatch`` when there is no try left, ``MissingBlocks`` if it is too early.
         """
+        if self._tree is not None:
+            return self._tree
         if self._whole:
             return None
         try:
@@ -135,13 +151,41 @@ class Pull:
     # --- inside -----------------------------------------------------------------------------------
 
     @property
+    def _follows(self) -> bytes:
+        """The version that the change follows, if the file at the path is it."""
+        follows, files = self.change.follows, self.old.files
+        exact = files and not files[0].staged and files[0].version == follows
+        return follows if exact and follows != self.change.version else b""
+
+    def _without_delta(self) -> Plan:
+        version, size = self.change.version, self.change.size
+        if not self.old.files:
+            return self._ask_for(queries.all_blocks(version, size))
+        return Plan(hashes=Search.first(version, size, self._follows))
+
+    @property
     def _patch(self) -> Patch:
-        """Made when it is first needed: thousands of small transfers wait at a time."""
+        return self._parts()[0]
+
+    @property
+    def _search(self) -> Search:
+        return self._parts()[1]
+
+    def _parts(self) -> tuple[Patch, Search]:
+        """Made when they are first needed: thousands of small transfers wait at a time."""
         if self._made is None:
             target = Target(self.change.version, self.change.size)
             blueprint = Blueprint(self.change.size)
-            self._made = Patch(target, blueprint, self.old.read, self._read, self._write)
+            patch = Patch(target, blueprint, self.old.read, self._read, self._write, self._copy)
+            self._made = patch, Search(target, blueprint, self.old)
         return self._made
+
+    def _take_all(self, hashlists: tuple[Hashlist, ...]) -> None:
+        """The second try: only hashes to check the staged windows by."""
+        for each in hashlists:
+            hashes = Hashes.from_bytes(each.weak, each.strong, each.width)
+            nodes = runs.decode(each.query.nodes)
+            self._patch.target.add(each.query.level, each.query.window, nodes, hashes)
 
     def _take_whole(self, data: bytes) -> bool:
         """Stage a small file that has come in one piece, if it is what was announced.
@@ -158,18 +202,6 @@ class Pull:
             self._write(0, data)
         self.fetched += size
         return True
-
-    def _search(self, level: int) -> None:
-        """Cheapest first: same offsets, then moves by stored sums, then reading old bytes."""
-        target, blueprint = self._patch.target, self._patch.blueprint
-        trees = list(self.old.trees(target.base))
-        for base, tree in trees:
-            compare_same_offset(blueprint, target, tree, level, base)
-        if level > target.base:
-            return
-        for base, tree in trees:
-            slide(blueprint, target, tree, base, level)
-        roll(blueprint, target, self.old.read, self.old.length, level)
 
     def _stage_copies(self) -> tuple[BlockQuery, ...]:
         wanted: list[BlockQuery] = []
@@ -191,11 +223,15 @@ class Pull:
         return sum(min(stop * LEAF, end) - start * LEAF for start, stop in leaves)
 
     @contextmanager
-    def _opened(self) -> Iterator[None]:
+    def _opened(self) -> Iterator[StagedFile]:
         """Old files and the staging file are open only while a method works."""
         sparse = bool(self.change.flags & Flag.SPARSE)
         with self.old.opened(), self._staging.open(self.name, sparse) as self._file:
-            yield
+            yield self._file
+
+    def _copy(self, source: int, offset: int, size: int) -> int:
+        assert self._file is not None
+        return self.old.copy(source, size, self._file, offset)
 
     def _read(self, offset: int, size: int) -> bytes:
         assert self._file is not None

@@ -27,9 +27,16 @@ def all_blocks(version: bytes, length: int) -> Iterator[BlockQuery]:
 
 
 def hashes(
-    version: bytes, length: int, level: int, wanted: NDArray[np.bool_] | None = None
+    version: bytes,
+    length: int,
+    level: int,
+    wanted: NDArray[np.bool_] | None = None,
+    since: bytes = b"",
 ) -> tuple[HashQuery, ...]:
-    """Ask for the nodes of ``level`` that are ``wanted`` (None: all), each answer in one frame."""
+    """Ask for the nodes of ``level`` that are ``wanted`` (None: all), each answer in one frame.
+
+    With ``since``, for those of them that differ from that version's.
+    """
     count = node_count(length, level)
     step = max_nodes(strong_width(length))
     queries = []
@@ -39,5 +46,5 @@ def hashes(
         window, within = divmod(first, WINDOW_NODES)
         nodes = [(start + within, end + within) for start, end in runs_of(mask)]
         if nodes:
-            queries.append(HashQuery(version, level, window, runs.encode(nodes)))
+            queries.append(HashQuery(version, level, window, runs.encode(nodes), since))
     return tuple(queries)

@@ -18,6 +18,7 @@ from protocol.messages import (
     BlockQuery,
     Blocks,
     Delta,
+    DeltaQuery,
     Failed,
     Get,
     Hashlist,
@@ -31,9 +32,12 @@ Answer = Hashlist | Blocks | Delta | Published | Failed
 
 
 def key(query: Query) -> Query:
-    """What an answer is matched on: an incremental hashlist names fewer nodes than were asked."""
+    """What an answer is matched on: an incremental hashlist names fewer nodes than were asked, and
+    the rest of a delta names the whole."""
     if isinstance(query, HashQuery) and query.since:
         return replace(query, nodes=b"")
+    if isinstance(query, DeltaQuery) and query.first:
+        return replace(query, first=0)
     return query
 
 
@@ -58,6 +62,25 @@ class Asked:
         self.came.add(part.part)
         return len(self.came) == part.parts
 
+    def repeats(self, part: Delta) -> bool:
+        """Whether this part has come before: a pushed delta may cross the query that it answers,
+        and is pushed again after a cut."""
+        if self.first is None and part.parts <= len(self.came):
+            self.came.clear()  # coded otherwise since the cut: this is the beginning of the whole
+        return part.part in self.came
+
+    @property
+    def rest(self) -> Query:
+        """What to ask on the next connection: parts of a delta come in order and are kept."""
+        if isinstance(self.query, DeltaQuery):
+            return replace(self.query, first=len(self.came))
+        return self.query
+
+
+def _asked(query: Query, owner: str) -> Asked:
+    first = query.first if isinstance(query, DeltaQuery) else 0
+    return Asked(query, owner, came=set(range(first)))
+
 
 class Requests:
     """Queries of many owners (paths), turned into ``Get`` messages within the bounds."""
@@ -68,7 +91,7 @@ class Requests:
         self._max_bytes = max_bytes
         self._waiting: dict[str, deque[Query]] = {}  # in the order of turns
         self._asked: dict[Query, Asked] = {}
-        self._held: dict[str, int] = {}  # bytes of block sets that have come, by owner
+        self._held: dict[str, int] = {}  # bytes of block sets and deltas that have come, by owner
 
     def want(self, owner: str, queries: Iterable[Query]) -> None:
         """Queue queries of one owner behind those it has."""
@@ -94,25 +117,44 @@ class Requests:
         asked = self._asked.get(name)
         if asked is None:
             return None
+        if isinstance(message, Delta) and asked.repeats(message):
+            return None
         if isinstance(message, Blocks | Delta) and not asked.take_in(message):
             return asked
         del self._asked[name]
-        if isinstance(message, Blocks) and asked.owner:
+        if isinstance(message, Blocks | Delta) and asked.owner:
             self._held[asked.owner] = self._held.get(asked.owner, 0) + weight(asked.query)
         else:
             self.bytes -= weight(asked.query)
         return asked
 
-    def staged(self, owner: str, query: BlockQuery) -> None:
-        """A block set that came is on disk."""
+    def staged(self, owner: str, query: BlockQuery | DeltaQuery) -> None:
+        """A block set, or the last part of a delta, that came is on disk."""
         self._held[owner] -= weight(query)
         self.bytes -= weight(query)
+
+    def give_up(self, owner: str, query: DeltaQuery) -> None:
+        """The delta is of no use: what is still to come is nobody's, what came is let go."""
+        queue = self._waiting.get(owner, ())
+        kept = [each for each in queue if key(each) != key(query)]
+        asked = self._asked.get(key(query))
+        if len(kept) < len(queue):
+            self._waiting.pop(owner)
+            self.want(owner, kept)
+        elif asked is not None and asked.owner == owner:
+            asked.owner = ""
+        elif self._held.get(owner):
+            self.staged(owner, query)
+
+    def owner(self, query: Query) -> str:
+        """Whose query it is that has been asked."""
+        return self._asked[key(query)].owner
 
     def lost(self) -> None:
         """The connection is gone: what was asked waits again, first in its owner's turn."""
         for asked in reversed(self._asked.values()):
             if asked.owner:
-                self._waiting.setdefault(asked.owner, deque()).appendleft(asked.query)
+                self._waiting.setdefault(asked.owner, deque()).appendleft(asked.rest)
         self._asked.clear()
         self.bytes = sum(self._held.values())
         self.max_queries = 0
@@ -136,7 +178,7 @@ class Requests:
             else:
                 passed = 0
                 queue.popleft()
-                self._asked[key(query)] = Asked(query, owner)
+                self._asked[key(query)] = _asked(query, owner)
                 self.bytes += size
                 chosen.append(query)
             if queue:

@@ -13,6 +13,7 @@ from typing import Final
 from pyzsync_daemon.client.board import BIG
 from pyzsync_daemon.client.effects import (
     Abandon,
+    Apply,
     Audit,
     Audited,
     Commit,
@@ -148,7 +149,7 @@ def lane_of(effect: Effect) -> Lane:
     match effect:
         case Prepare():
             big = any(change.size > BIG for change in effect.changes)
-        case Match() | Put() | Finish():
+        case Match() | Apply() | Put() | Finish():
             big = effect.change.size > BIG
         case Audit():
             big = True
@@ -166,7 +167,7 @@ def _refusal(effect: Effect, error: Exception) -> Result:
         case Prepare():
             failed = (Outcome(change, State.FAILED, error=reason) for change in effect.changes)
             return Prepared(tuple(failed))
-        case Match() | Put() | Finish() | Abandon():
+        case Match() | Apply() | Put() | Finish() | Abandon():
             return Planned(effect.change, error=reason)
         case Commit():
             return Committed((), failed=tuple((change, reason) for change in effect.changes))

@@ -19,8 +19,6 @@ from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.client.staging import StagedFile, read_fully
 from pyzsync_daemon.files.syscalls import Unsupported, clone
 
-_PIECE = 2 * 2**20
-
 
 @dataclass(frozen=True, slots=True)
 class OldFile:
@@ -81,6 +79,19 @@ class OldBytes:
             if base <= at < base + length:
                 parts += read_fully(fd, at - base, min(size - len(parts), base + length - at))
         return parts
+
+    def copy(self, offset: int, size: int, staged: StagedFile, at: int) -> int:
+        """Copy old bytes to ``at`` in staging, in the kernel where that can be done.
+
+        Returns how many: fewer where a file has shrunk or gone.
+        """
+        done = 0
+        for fd, base, length in self._open:
+            start = offset + done
+            if base <= start < base + length and done < size:
+                wanted = min(size - done, base + length - start)
+                done += staged.copy(fd, start - base, wanted, at + done)
+        return done
 
     def _hash(self, file: OldFile, base: int) -> HashTree | None:
         fd = self._descriptor(file)
@@ -167,5 +178,4 @@ def _fill(fd: int, staged: StagedFile, size: int) -> None:
         return
     except Unsupported:
         os.ftruncate(staged.fd, size)
-    for offset in range(0, size, _PIECE):
-        staged.write(offset, read_fully(fd, offset, min(_PIECE, size - offset)))
+    staged.copy(fd, 0, size, 0)

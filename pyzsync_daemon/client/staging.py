@@ -30,6 +30,7 @@ PART = ".part"
 _KEY = 32
 _HOLE = 4096  # what file systems give holes in
 _ZEROS = bytes(_HOLE)
+_PIECE = 2 * 2**20
 _BLOCK = 512  # the unit of st_blocks, whatever the file system's
 
 
@@ -51,6 +52,30 @@ class StagedFile:
             self._write_sparse(offset, view)
         else:
             write_fully(self.fd, offset, view)
+
+    def copy(self, source: int, start: int, size: int, offset: int) -> int:
+        """Copy ``size`` bytes at ``start`` of the file ``source``; returns how many there were.
+
+        File systems that can share the blocks do so; where the kernel cannot copy, we do.
+        """
+        done = 0
+        while not self._sparse and done < size:
+            try:
+                copied = os.copy_file_range(
+                    source, self.fd, size - done, start + done, offset + done
+                )
+            except OSError:  # whatever it was, the longer way meets it again or gets by
+                break
+            if not copied:
+                break
+            done += copied
+        while done < size:
+            data = read_fully(source, start + done, min(_PIECE, size - done))
+            if not data:
+                break
+            self.write(offset + done, data)
+            done += len(data)
+        return done
 
     def _write_sparse(self, offset: int, view: memoryview) -> None:
         """Punched, not skipped: a second try may put zeros where wrong bytes were written."""
@@ -101,7 +126,7 @@ class Staging:
 
     def name(self, path: str, version: bytes = b"") -> str:
         """A new name for an entry of ``path``."""
-        return f"{_key(path)}-{version[:8].hex():0>16}-{secrets.token_hex(4)}"
+        return f"{_key(path)}-{_mark(version)}-{secrets.token_hex(4)}"
 
     def new_file(self, path: str, version: bytes, size: int) -> str:
         """Create a file that reads as ``size`` zeros and takes no room yet; returns its name.
@@ -212,6 +237,12 @@ class Staging:
         for name in names:
             self.remove(name)
 
+    def has_most(self, name: str, version: bytes) -> bool:
+        """Whether at least half of this version seems to be in what an earlier transfer left."""
+        status = self.lstat(name)
+        is_it = name[_KEY + 1 : _KEY + 17] == _mark(version)
+        return is_it and status is not None and 2 * self.filled(name) >= status.st_size > 0
+
     def _rename(self, name: str, new: str) -> str:
         if new != name:
             os.rename(name, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
@@ -249,3 +280,7 @@ def write_fully(fd: int, offset: int, view: memoryview) -> None:
 
 def _key(path: str) -> str:
     return blake3(os.fsencode(path)).hexdigest()[:_KEY]
+
+
+def _mark(version: bytes) -> str:
+    return f"{version[:8].hex():0>16}"

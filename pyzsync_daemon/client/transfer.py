@@ -1,16 +1,28 @@
 """One version on its way to one path: which answers it waits for, and what comes next.
 
-A plan asks for hashes; with them ``Match`` makes a better plan; its block sets are fetched and
-each is ``Put``; when none is left, ``Finish`` verifies the whole. Steps of one transfer run one
-at a time; several may be due.
+A plan may begin with a delta: each part is applied as it comes, and if that leads nowhere, the rest
+of the plan is followed. It asks for hashes; with them ``Match`` makes a better plan; its block sets
+are fetched and each is ``Put``; when none is left, ``Finish`` verifies the whole. Steps of one
+transfer run one at a time; several may be due.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
-from protocol.messages import BlockQuery, Blocks, Change, Failed, Hashlist, HashQuery, Query
-from pyzsync_daemon.client.effects import Finish, Match, Plan, Put
+from protocol.errors import Code
+from protocol.messages import (
+    BlockQuery,
+    Blocks,
+    Change,
+    Delta,
+    Failed,
+    Hashlist,
+    HashQuery,
+    Query,
+)
+from pyzsync_daemon.client.effects import Apply, Finish, Match, Plan, Put
 
 FIRST_PAUSE = 0.5  # seconds before asking again for leaves that the hub no longer had
 LONGEST_PAUSE = 30.0
@@ -25,7 +37,8 @@ class Transfer:
         self.change = change
         self.busy = False
         self.resume_at: float | None = None
-        self._due: deque[Put] = deque()
+        self._due: deque[Apply | Put] = deque()
+        self._otherwise: Plan | None = None  # while a delta is tried: what to do without it
         self._hashes: dict[HashQuery, Hashlist | None] = {}
         self._sets: dict[BlockQuery, dict[int, bytes]] = {}  # the parts of each, as they come
         self._again: list[Query] = []
@@ -36,6 +49,9 @@ class Transfer:
 
     def follow(self, plan: Plan) -> tuple[Query, ...]:
         """Take on a plan; returns the queries to ask."""
+        if plan.delta is not None:
+            self._otherwise = replace(plan, delta=None)
+            return (plan.delta,)
         if plan.hashes:
             self._hashes = dict.fromkeys(plan.hashes)
             return plan.hashes
@@ -47,6 +63,23 @@ class Transfer:
         self._refusals = 0
         if query in self._hashes:
             self._hashes[query] = answer
+
+    def delta(self, part: Delta) -> None:
+        """A part of the delta; its ``Apply`` is due."""
+        if self._otherwise is not None:
+            self._due.append(Apply(self.change, part))
+
+    def applied(self, done: Apply, plan: Plan) -> tuple[Query, ...]:
+        """A part was staged; ``plan`` is not empty if the delta is of no use after all."""
+        if plan == Plan():
+            if done.part.part == done.part.parts - 1:
+                self._otherwise = None
+            return ()
+        return self._without_delta(plan)
+
+    def no_delta(self) -> tuple[Query, ...]:
+        """The hub has no delta: the queries that do without it."""
+        return self._without_delta(self._otherwise) if self._otherwise is not None else ()
 
     def blocks(self, answer: Blocks) -> None:
         """A part of a block set, each coming once; with the last one the set's ``Put`` is due."""
@@ -66,6 +99,9 @@ class Transfer:
         """The hub cannot answer now: ask again later, unless a newer version comes first."""
         if isinstance(query, BlockQuery):
             self._sets[query] = {}
+        elif query.since and answer.code is Code.UNKNOWN_VERSION:
+            self._absolute(query)
+            query = replace(query, since=b"")
         self._again.append(query)
         reason = answer.code.name.lower().replace("_", " ")
         self._refuse(f"the hub cannot send it: {reason}", now, answer.retry_after_ms / 1000)
@@ -107,7 +143,7 @@ class Transfer:
         again, self._again = tuple(self._again), []
         return again
 
-    def next_step(self) -> Match | Put | Finish | None:
+    def next_step(self) -> Match | Apply | Put | Finish | None:
         """The effect that is due, if none is running."""
         if self.busy:
             return None
@@ -119,7 +155,19 @@ class Transfer:
                 return None
             self._hashes = {}
             return Match(self.change, tuple(lists))
-        return None if self._sets or self._again else Finish(self.change)
+        waits = self._sets or self._again or self._otherwise is not None
+        return None if waits else Finish(self.change)
+
+    def _without_delta(self, plan: Plan) -> tuple[Query, ...]:
+        self._otherwise = None
+        self._due.clear()
+        return self.follow(plan)
+
+    def _absolute(self, query: HashQuery) -> None:
+        """The hub does not know the version that ours was to be compared with."""
+        if query in self._hashes:
+            del self._hashes[query]
+            self._hashes[replace(query, since=b"")] = None
 
     def _refuse(self, reason: str, now: float, at_least: float = 0.0) -> None:
         """All that is refused until the pause is over counts once."""

@@ -21,6 +21,7 @@ from pyzsync_daemon.client.deletions import Deletions
 from pyzsync_daemon.client.effects import (
     Abandon,
     Applied,
+    Apply,
     Audit,
     Audited,
     Commit,
@@ -102,6 +103,8 @@ class Workbench:
                 return self.prepare(effect)
             case Match():
                 return self.match(effect)
+            case Apply():
+                return self.apply(effect)
             case Put():
                 return self.put(effect)
             case Finish():
@@ -146,6 +149,10 @@ class Workbench:
     def match(self, effect: Match) -> Planned:
         """Search old bytes for the fetched hashes and stage what they give."""
         return self._transfer(effect.change, lambda pull: pull.match(effect.hashlists))
+
+    def apply(self, effect: Apply) -> Planned:
+        """Stage what one more part of a delta gives."""
+        return self._transfer(effect.change, lambda pull: pull.apply(effect.part))
 
     def put(self, effect: Put) -> Planned:
         """Stage a block set; one that does not decode is asked for again."""

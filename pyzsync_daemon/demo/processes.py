@@ -84,6 +84,11 @@ class Daemon:
         if self._process.returncode is not None:
             raise self.ended(self._process.returncode)
 
+    async def wait(self, seconds: float) -> int:
+        """Wait until it ends by itself; returns its exit code. TimeoutError if it does not."""
+        async with asyncio.timeout(seconds):
+            return await self._process.wait()
+
     async def stop(self, seconds: float) -> int:
         """Ask it to end, and make it end after ``seconds``; returns its exit code."""
         if self._process.returncode is None:

@@ -6,9 +6,9 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from protocol.messages import Query
+from protocol.messages import DeltaQuery, Query
 
 # What an entry costs besides its frames: the query, its packed runs and the tables' slots. Counted
 # so that a million one-line files cannot take many times the bound.
@@ -30,12 +30,17 @@ class Answer:
 class FrameCache:
     """Answers by query: immutable, bounded in bytes, least recently used goes first.
 
-    ``answer`` runs in ``executor``, once for all equal queries in flight; who stops waiting does
-    not stop it for the others. Used from one event loop.
+    ``answer`` runs in ``executor`` (for deltas, which may take seconds, in ``slow``), once for all
+    equal queries in flight; who stops waiting does not stop it for the others. Used from one event
+    loop.
     """
 
     def __init__(
-        self, max_bytes: int, executor: Executor, answer: Callable[[Query], Answer]
+        self,
+        max_bytes: int,
+        executor: Executor,
+        answer: Callable[[Query], Answer],
+        slow: Executor | None = None,
     ) -> None:
         self.max_bytes = max_bytes
         self.bytes = 0
@@ -43,6 +48,7 @@ class FrameCache:
         self.misses = 0
         self.coalesced = 0
         self._executor = executor
+        self._slow = slow or executor
         self._answer = answer
         self._kept: OrderedDict[Query, tuple[bytes, ...]] = OrderedDict()
         self._flights: dict[Query, asyncio.Future[Answer]] = {}
@@ -52,6 +58,9 @@ class FrameCache:
 
     async def get(self, query: Query) -> tuple[bytes, ...]:
         """Return the encoded messages that answer ``query``; raise what ``answer`` raised."""
+        if isinstance(query, DeltaQuery) and query.first:
+            whole = await self.get(replace(query, first=0))
+            return whole[query.first :] or whole
         kept = self._kept.get(query)
         if kept is not None:
             self.hits += 1
@@ -68,7 +77,8 @@ class FrameCache:
 
     def _launch(self, query: Query) -> asyncio.Future[Answer]:
         loop = asyncio.get_running_loop()
-        flight = loop.run_in_executor(self._executor, self._answer, query)
+        executor = self._slow if isinstance(query, DeltaQuery) else self._executor
+        flight = loop.run_in_executor(executor, self._answer, query)
         self._flights[query] = flight
         # Registered before any waiter, so it runs first: a waiter that asks again finds the answer.
         flight.add_done_callback(lambda landed: self._land(query, landed))

@@ -18,21 +18,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import fsencode
 
-import numpy as np
-
-from protocol import runs
-from protocol.codec import announce_frames, encode
+from protocol.codec import announce_frames
 from protocol.errors import Code, ProtocolError
-from protocol.messages import Change, HashQuery, Kind, Position
-from pyzsync.grid import PUSH_BUDGET, node_count, push_level
+from protocol.messages import Change, Position
 from pyzsync_daemon.files.trees import TreeStore
+from pyzsync_daemon.hub.deltas import DeltaMaker
 from pyzsync_daemon.hub.index import HubIndex
-from pyzsync_daemon.hub.source import cut_hashlist
+from pyzsync_daemon.hub.pushes import Pushes
 
 PAGE_CHANGES = 1024  # encoding them takes some 20 ms of a thread; announcements hold no more
 PAGE_BYTES = 1 << 20  # what a slow client may have to send at once; about, and pushes come on top
-PUSH_CHANGES = 64  # a page of more is a bulk change: clients ask for what they need of it
-PUSH_BYTES = 256 * 1024  # hashlists pushed with a page
 CACHE_BYTES = 32 << 20  # pages kept: enough for a fleet that connects at once
 
 
@@ -67,12 +62,19 @@ class Page:
 class AnnounceLog:
     """Pages of the log, from any thread; equal pages are made once and shared.
 
-    ``cache_bytes`` bounds the pages that are kept, least recently used going first.
+    ``deltas`` makes those that are pushed with a page (None: hashlists only). ``cache_bytes``
+    bounds the pages that are kept, least recently used going first.
     """
 
-    def __init__(self, index: HubIndex, store: TreeStore, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        index: HubIndex,
+        store: TreeStore,
+        deltas: DeltaMaker | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
         self._index = index
-        self._store = store
+        self._pushes = Pushes(store, deltas)
         self._cache_bytes = cache_bytes
         self._bytes = 0
         self._pages: OrderedDict[tuple[Cursor, Position], Page] = OrderedDict()
@@ -118,11 +120,11 @@ class AnnounceLog:
         complete = len(changes) == len(upto) and (len(upto) < len(rows) or len(rows) < PAGE_CHANGES)
         if not complete:
             last = changes[-1].seq
-            frames = self._pushes(changes) + announce_frames(changes, None)
+            frames = self._pushes.of(changes) + announce_frames(changes, None)
             return Page(tuple(frames), Live(last, closed=False), more=True)
         if not changes and cursor.closed:
             return Page((), cursor, more=False)
-        frames = self._pushes(changes) + announce_frames(changes, head)
+        frames = self._pushes.of(changes) + announce_frames(changes, head)
         return Page(tuple(frames), Live(head.seq, closed=True), more=False)
 
     def _snapshot(self, cursor: Snapshot, head: Position) -> Page:
@@ -133,31 +135,6 @@ class AnnounceLog:
             return Page(tuple(frames), Snapshot(changes[-1].path, cursor.began), more=True)
         frames = announce_frames(changes, cursor.began, snapshot=True)
         return Page(tuple(frames), Live(cursor.began.seq, closed=True), more=head != cursor.began)
-
-    def _pushes(self, changes: Sequence[Change]) -> list[bytes]:
-        """Hashlists for files whose replicas likely hold the version before. They go before the
-        changes: a client that prepares one has them then, and does not ask."""
-        pushed: list[bytes] = []
-        room = PUSH_BYTES
-        if len(changes) > PUSH_CHANGES:
-            return pushed
-        for change in changes:
-            hashlist = self._push(change)
-            if len(hashlist) <= room and hashlist:
-                pushed.append(hashlist)
-                room -= len(hashlist)
-        return pushed
-
-    def _push(self, change: Change) -> bytes:
-        """The finest whole level within the budget, encoded; empty if there is none to push."""
-        edited = change.kind is Kind.FILE and change.follows not in (b"", change.version)
-        tree = self._store.load(change.version) if edited else None
-        if tree is None or not tree.length:
-            return b""
-        level = max(push_level(tree.length, PUSH_BUDGET), tree.base)
-        count = node_count(tree.length, level)
-        query = HashQuery(change.version, level, 0, runs.whole(count))
-        return encode(cut_hashlist(tree, query, np.arange(count)))
 
     # --- cache -----------------------------------------------------------------------------------
 

@@ -8,11 +8,11 @@ import http
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
@@ -80,8 +80,9 @@ async def _open(settings: HubSettings) -> AsyncIterator[Hub]:
         with (
             ThreadPoolExecutor(SERVE_THREADS, "serve") as serving,
             ThreadPoolExecutor(1, "log") as log,
+            ThreadPoolExecutor(1, "delta") as deltas,  # a search of gigabytes holds up no answer
         ):
-            yield Hub(settings, disk, serving, log)
+            yield Hub(settings, disk, Lanes(serving, log, deltas))
     finally:
         await asyncio.to_thread(disk.opened.close)
 
@@ -115,6 +116,14 @@ class Disk:
         return cls(root, index, store, ignore, opened)
 
 
+class Lanes(NamedTuple):
+    """Threads by what they do: answers, announcements, and searches for deltas."""
+
+    serving: Executor
+    log: Executor
+    deltas: Executor
+
+
 class Hub:
     """Who is connected, and what they share."""
 
@@ -122,21 +131,20 @@ class Hub:
         self,
         settings: HubSettings,
         disk: Disk,
-        serving: ThreadPoolExecutor,
-        log_thread: ThreadPoolExecutor,
+        lanes: Lanes,
     ) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._log_thread = log_thread
+        self._log_thread = lanes.log
         self._connections: dict[Connection, asyncio.Future[None]] = {}
         self._draining = False
         root, index, store = disk.root, disk.index, disk.store
         self._index = index
-        self._log = AnnounceLog(index, store)
         publishing = _publishing(settings, disk.ignore)
         self._publisher = Publisher(root, index, store, publishing, self._published)
         source = BlockSource(root, index, store, on_stale=self._stale)
-        cache = FrameCache(settings.cache_bytes, serving, source.answer)
+        self._log = AnnounceLog(index, store, source.deltas)
+        cache = FrameCache(settings.cache_bytes, lanes.serving, source.answer, lanes.deltas)
         self._services = Services(
             facts=HubFacts(AGENT, index.identity, ONE_VIEW, settings.requests),
             start=self._start,

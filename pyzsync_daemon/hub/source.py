@@ -2,17 +2,14 @@
 
 A hashlist is a slice of a stored tree. A block set is read from disk by ``LeafReader``, which
 checks every leaf, so that only what was announced leaves the hub; where a file has moved on, the
-leaves that still hold are served and the others named as gone.
+leaves that still hold are served and the others named as gone. A delta is made by ``DeltaMaker``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from protocol import runs
 from protocol.codec import encode
@@ -29,13 +26,14 @@ from protocol.messages import (
     PublishedQuery,
     Query,
 )
-from pyzsync.grid import WINDOW_LEAVES, node_count, strong_width, window_bytes, window_count
-from pyzsync.runs import Mask, mask_of, runs_of
+from pyzsync.grid import node_count, window_bytes, window_count
 from pyzsync.tree import HashTree
 from pyzsync_daemon.compression import compress
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.trees import TreeStore
+from pyzsync_daemon.hub.deltas import DeltaMaker
 from pyzsync_daemon.hub.frames import Answer
+from pyzsync_daemon.hub.hashlists import cut_hashlist
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.leaves import LeafReader
 
@@ -55,6 +53,7 @@ class BlockSource:
         self, root: Root, index: HubIndex, store: TreeStore, on_stale: Callable[[str], None]
     ) -> None:
         self.leaves = LeafReader(root, index, on_stale)
+        self.deltas = DeltaMaker(store, self.leaves)
         self._index = index
         self._store = store
         self._on_stale = on_stale
@@ -72,7 +71,7 @@ class BlockSource:
                     known = self._index.published(query.path, query.version)
                     return Answer((encode(Published(query, known)),), lasting=False)
                 case DeltaQuery():
-                    raise ProtocolError(Code.NO_DELTA)
+                    return self._delta(query)
         except ProtocolError as error:
             failed = Failed(query, error.code, error.retry_after_ms)
         except OSError as error:
@@ -91,19 +90,14 @@ class BlockSource:
         raise ProtocolError(Code.BUSY, "the hash tree is being made again", RETRY_MS)
 
     def _hashlist(self, query: HashQuery) -> Hashlist:
-        """The asked nodes; with ``since``, those of them that differ from that version's."""
-        tree = self._tree(query.version)
-        if not tree.has(query.level):
-            raise BadMessage("HashQuery.level", f"is not kept; the finest is {tree.base}")
-        first = query.window * WINDOW_LEAVES
-        count = min(node_count(tree.length, query.level) - first, WINDOW_LEAVES)
-        if count <= 0:
-            raise BadMessage("HashQuery.window", "is beyond the end of the file")
-        wanted = mask_of(runs.decode(query.nodes, count), count)
-        if query.since:
-            wanted &= _differs(tree, self._tree(query.since), query.level, first, count)
-            query = replace(query, nodes=runs.encode(runs_of(wanted)))
-        return cut_hashlist(tree, query, first + np.flatnonzero(wanted))
+        since = self._store.load(query.since) if query.since else None
+        return cut_hashlist(self._tree(query.version), query, since)
+
+    def _delta(self, query: DeltaQuery) -> Answer:
+        frames = self.deltas.make(query)
+        if frames is None:
+            return Answer((encode(Failed(query, Code.NO_DELTA)),))  # nor will there ever be one
+        return Answer(frames)
 
     def _blocks(self, query: BlockQuery) -> Answer:
         tree = self._tree(query.version)
@@ -113,28 +107,15 @@ class BlockSource:
         asked = runs.decode(query.leaves, count)
         pieces, gone = self.leaves.find(tree, query.window, asked)
         data = b"".join(piece.data for piece in pieces)
-        coding, coded = compress(data)
-        parts = [coded[i : i + MAX_PAYLOAD] for i in range(0, len(coded), MAX_PAYLOAD)] or [b""]
-        missing = runs.encode(gone)
-        frames = tuple(
-            encode(Blocks(query, part, len(parts), coding, len(data), missing, payload))
-            for part, payload in enumerate(parts)
-        )
+        frames = tuple(map(encode, make_blocks(query, data, runs.encode(gone))))
         return Answer(frames, lasting=not gone)
 
 
-def cut_hashlist(tree: HashTree, query: HashQuery, nodes: NDArray[np.int64]) -> Hashlist:
-    """Return the hashes of ``nodes`` (indices within the level), cut to their width on the wire."""
-    width = strong_width(tree.length)
-    chosen = tree.hashes(query.level).take(nodes).cut(width)
-    return Hashlist(query, width, chosen.weak_bytes(), chosen.strong_bytes())
-
-
-def _differs(tree: HashTree, old: HashTree, level: int, first: int, count: int) -> Mask:
-    """Which of ``count`` nodes from ``first`` on are not the same in the old tree."""
-    if not old.has(level):
-        raise ProtocolError(Code.UNKNOWN_VERSION)
-    before = old.hashes(level)[first : first + count]  # fewer, or none, if it was shorter
-    mask = np.ones(count, dtype=np.bool_)
-    mask[: len(before)] = ~tree.hashes(level, first, len(before)).equal(before)
-    return mask
+def make_blocks(query: BlockQuery, data: bytes, gone: bytes = b"") -> list[Blocks]:
+    """The parts of a block set whose leaves, but for those ``gone``, are ``data``."""
+    coding, coded = compress(data)
+    parts = [coded[at : at + MAX_PAYLOAD] for at in range(0, len(coded), MAX_PAYLOAD)] or [b""]
+    return [
+        Blocks(query, part, len(parts), coding, len(data), gone, payload)
+        for part, payload in enumerate(parts)
+    ]

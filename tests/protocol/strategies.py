@@ -112,7 +112,8 @@ def hash_queries(draw, min_size=1):
 
 
 block_queries = st.builds(BlockQuery, versions, st.integers(0, limits.MAX_WINDOW), run_sets(1))
-delta_queries = st.builds(DeltaQuery, versions, versions).filter(lambda q: q.old != q.new)
+firsts = st.integers(0, limits.MAX_DELTA_PARTS - 1)
+delta_queries = st.builds(DeltaQuery, versions, versions, firsts).filter(lambda q: q.old != q.new)
 published_queries = st.builds(PublishedQuery, paths, versions)
 queries = st.one_of(hash_queries(), block_queries, delta_queries, published_queries)
 

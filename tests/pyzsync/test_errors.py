@@ -1,6 +1,7 @@
 import pytest
 
 from pyzsync.errors import (
+    BadDelta,
     MissingBlocks,
     PyzsyncError,
     ShortRead,
@@ -24,6 +25,7 @@ from pyzsync.errors import (
             "the bytes are version 0202020202020202, not 0101010101010101; "
             "fetch the finest hashes and check every window again",
         ),
+        (BadDelta("why"), "not a usable delta: why; ask for hashes and blocks instead"),
     ],
 )
 def test_every_sentence(error, sentence):
@@ -33,7 +35,7 @@ def test_every_sentence(error, sentence):
 
 def test_facts_are_in_fields():
     assert (ShortRead(9, 4).expected, ShortRead(9, 4).got) == (9, 4)
-    assert TreeFormatError("why").reason == "why"
+    assert TreeFormatError("why").reason == BadDelta("why").reason == "why"
     assert MissingBlocks([(2, 4)]).windows == [(2, 4)]
     mismatch = VersionMismatch(b"a", b"b")
     assert (mismatch.wanted, mismatch.found) == (b"a", b"b")

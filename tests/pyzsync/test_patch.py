@@ -8,7 +8,7 @@ from pyzsync.blueprint import Blueprint
 from pyzsync.errors import MissingBlocks, VersionMismatch
 from pyzsync.grid import LEAF, WINDOW, window_count
 from pyzsync.match import compare_same_offset
-from pyzsync.patch import Patch
+from pyzsync.patch import DIRECT, Patch
 from pyzsync.target import Target
 from pyzsync.tree import EMPTY_VERSION, hash_stream
 
@@ -291,3 +291,40 @@ def test_offsets_beyond_4_gib():
     staged[5 << 30] = bytes(1000)
     assert patch.check(window) == [(0, 2)]
     assert np.flatnonzero(blueprint.source >= 0).tolist() == []
+
+
+@pytest.mark.parametrize(("there", "left"), [(WINDOW, []), (300 * LEAF + 7, [(300, 4096)])])
+def test_long_copies_may_go_from_file_to_file(there, left):
+    tree = tree_of(NEW)
+    target, blueprint = Target(tree.version, len(NEW)), Blueprint(len(NEW))
+    target.add_level(tree, 0)
+    compare_same_offset(blueprint, target, tree, 0)
+    source, disk = Disk(0), Disk(len(NEW))
+    copies = []
+
+    def copy(old_offset, offset, size):
+        copies.append((old_offset, offset, size))
+        disk.write(offset, NEW[old_offset : old_offset + there])
+        return min(size, there)
+
+    patch = Patch(target, blueprint, source.read, disk.read, disk.write, copy)
+    patch.copy(0)
+    assert copies == [(0, 0, WINDOW)]
+    assert source.reads == []
+    assert patch.check(0) == left
+
+
+def test_short_copies_are_read_and_written():
+    new = NEW[: DIRECT - LEAF]
+    tree = tree_of(new)
+    target, blueprint = Target(tree.version, len(new)), Blueprint(len(new))
+    target.add_level(tree, 0)
+    compare_same_offset(blueprint, target, tree, 0)
+    source, disk = Disk(0), Disk(len(new))
+    source.data[:] = new
+    patch = Patch(target, blueprint, source.read, disk.read, disk.write, copy=None)
+    direct = Patch(target, blueprint, source.read, disk.read, disk.write, lambda *_: 1 // 0)
+    for each in (patch, direct):
+        each.copy(0)
+        assert each.check(0) == []
+    assert source.reads == [(0, len(new))] * 2

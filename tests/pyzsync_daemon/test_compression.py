@@ -10,6 +10,8 @@ from pyzsync_daemon.compression import (
     CodedDataError,
     CodedFormatError,
     CodedSizeError,
+    Deflater,
+    Inflater,
     compress,
     decompress,
     zstd,
@@ -107,3 +109,60 @@ def test_errors_say_what_was_expected():
     )
     assert issubclass(CodedSizeError, CodedDataError)
     assert issubclass(CodedFormatError, CodedDataError)
+
+
+# --- piece by piece ------------------------------------------------------------------------------
+
+
+def inflate(coding, parts, size):
+    inflater = Inflater(coding, size)
+    data = b"".join(piece for part in parts for piece in inflater.put(part))
+    inflater.finish()
+    return data
+
+
+@given(st.binary(max_size=3000), st.integers(1, 500), st.integers(1, 200))
+def test_what_goes_in_by_pieces_comes_out_by_pieces(data, size, part):
+    deflater = Deflater()
+    for piece in pieces(data, size):
+        deflater.put(piece)
+    coded = deflater.finish()
+    assert deflater.size == len(data)
+    assert inflate(Coding.ZSTD, pieces(coded, part), len(data)) == data
+
+
+def test_raw_parts_are_handed_through():
+    assert inflate(Coding.RAW, [b"abc", b"", b"def"], 6) == b"abcdef"
+
+
+def test_a_bomb_is_unpacked_piece_by_piece_and_not_beyond_its_size():
+    bomb = zstd.compress(bytes(50 << 20), 1)
+    sizes = []
+    with pytest.raises(CodedSizeError):
+        for piece in Inflater(Coding.ZSTD, 1 << 20).put(bomb):
+            sizes.append(len(piece))
+    assert max(sizes) <= 1 << 18
+    assert sum(sizes) <= 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("parts", "size", "error"),
+    [
+        ([zstd.compress(b"abcdef")], 5, CodedSizeError),
+        ([zstd.compress(b"abcdef")], 7, CodedSizeError),
+        ([zstd.compress(b"abcdef")[:-1]], 6, CodedFormatError),
+        ([zstd.compress(b"abcdef") + b"x"], 6, CodedFormatError),
+        ([zstd.compress(b"abcdef"), b"x"], 6, CodedFormatError),
+        ([b"what is this"], 6, CodedFormatError),
+        ([b"abcdef"], 6, CodedFormatError),
+    ],
+)
+def test_parts_that_are_not_what_was_announced(parts, size, error):
+    with pytest.raises(error):
+        inflate(Coding.ZSTD, parts, size)
+
+
+@pytest.mark.parametrize("size", [5, 7])
+def test_raw_parts_of_another_size(size):
+    with pytest.raises(CodedSizeError):
+        inflate(Coding.RAW, [b"abcdef"], size)

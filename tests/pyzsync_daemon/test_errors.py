@@ -6,6 +6,7 @@ from pyzsync_daemon.errors import (
     Differs,
     HubRefused,
     HubUnreachable,
+    NoMatplotlib,
     NotAFile,
     NotUpToDate,
 )
@@ -33,6 +34,11 @@ from pyzsync_daemon.errors import (
             NotUpToDate(2, "2 not applied"),
             "the replica is not up to date: 2 not applied",
             "",
+        ),
+        (
+            NoMatplotlib(),
+            "matplotlib, which draws the picture, is not installed",
+            "pip install 'pyzsync-daemon[plot]', or do without --plot",
         ),
         (NotAFile("/dev"), "/dev is not a regular file", "name a regular file"),
         (Differs("a", "b", "x/y", "12 and 13 bytes"), "a and b differ at x/y: 12 and 13 bytes", ""),

@@ -11,6 +11,9 @@ def test_a_hashlist_weighs_the_widest_entries_of_its_nodes():
     assert weight(HashQuery(bytes(32), 2, 0, runs.whole(4096))) == 4096 * 24
 
 
+def test_a_delta_weighs_as_much_as_a_window():
+    assert weight(DeltaQuery(bytes(32), 32 * b"1")) == 2**21
+
+
 def test_other_answers_are_small():
     assert weight(PublishedQuery("a", bytes(32))) == 128
-    assert weight(DeltaQuery(bytes(32), 32 * b"1")) == 128

@@ -50,13 +50,24 @@ def test_first_sync_fetches_each_leaf_once(world):
         assert fetched(client) == 1 + -(-5000 // LEAF) + 9
 
 
-def test_an_edit_costs_its_leaf(world):
+def test_an_edit_comes_with_its_announcement(world):
     before = fetched(world.clients[0])
     data = bytearray((world.hub.root / "docs/deep/two.bin").read_bytes())
     data[4 * LEAF + 7] ^= 1
     write(world.hub.root, "docs/deep/two.bin", bytes(data))
     agree(world)
-    assert fetched(world.clients[0]) - before == 1
+    assert fetched(world.clients[0]) == before  # no block was asked for: the delta was pushed
+
+
+def test_who_missed_the_version_before_fetches_the_leaf(world):
+    before = fetched(world.clients[0])
+    edit = bytearray((world.hub.root / "docs/deep/two.bin").read_bytes())
+    for leaf in (4, 7):
+        edit[leaf * LEAF + 7] ^= 1
+        write(world.hub.root, "docs/deep/two.bin", bytes(edit))
+        world.hub.publish()
+    agree(world)
+    assert fetched(world.clients[0]) - before == 2
 
 
 def test_a_rename_costs_nothing(world):
@@ -306,4 +317,4 @@ def test_fifty_clients_cost_the_hub_one_read(worlds, seed):
     write(world.hub.root, "file", bytes(data))
     before = reader.bytes_read
     agree(world)
-    assert reader.bytes_read - before == LEAF
+    assert reader.bytes_read - before == 2 * LEAF  # for the delta: to search it, and to send it

@@ -66,8 +66,8 @@ class HubSide:
         self._store = store = TreeStore(self.state / "trees")
         self._root = Root(self.root)
         self.stale: list[str] = []
-        self.log = AnnounceLog(self.index, store)
         self.source = BlockSource(self._root, self.index, store, self.stale.append)
+        self.log = AnnounceLog(self.index, store, self.source.deltas)
         self._answers: dict[Query, tuple[bytes, ...]] = {}
 
     def publish(self) -> None:

@@ -54,10 +54,10 @@ def test_what_has_no_bytes_to_hash_is_refused_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "missing", "by"),
     [
-        (BYTES, BYTES, 0, "compare"),
-        (BYTES, BYTES[:100_000] + b"!" + BYTES[100_001:], 512, "compare"),
-        (BYTES[:102_400], BYTES[51_200:102_400] + BYTES[:51_200], 0, "slide"),
-        (BYTES, b"!" + BYTES, 512, "roll"),
+        (BYTES, BYTES, 0, "same version"),
+        (BYTES, BYTES[:100_000] + b"!" + BYTES[100_001:], 512, "stored tree"),
+        (BYTES[:102_400], BYTES[51_200:102_400] + BYTES[:51_200], 0, "stored tree"),
+        (BYTES, b"!" + BYTES, 512, "rolled"),
         (b"", BYTES, 200_000, None),
         (BYTES, b"", 0, None),
         (BYTES, bytes(51_200), 51_200, None),
@@ -68,7 +68,7 @@ def test_what_each_step_finds(pair, old, new, missing, by):
     assert (found.length, found.old_length) == (len(new), len(old))
     assert found.missing_bytes == missing
     assert found.reused_bytes == len(new) - missing
-    assert [step.name for step in found.steps] == ["compare", "slide", "roll"]
+    assert [step.name for step in found.steps] == ["same version", "stored tree", "rolled"]
     best = max(found.steps, key=lambda step: step.found_bytes)
     assert best.name == by if by else best.found_bytes == 0
     assert sum(step.found_bytes for step in found.steps) == found.reused_bytes
@@ -79,10 +79,16 @@ def test_blueprint_keys(pair, capsys):
     show_blueprint(*pair(BYTES, b"!" + BYTES), as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert {"length", "reused_bytes", "missing_bytes", "seconds", "steps"} <= set(told)
-    assert told["steps"][2]["name"] == "roll"
+    assert told["steps"][2]["name"] == "rolled"
+    assert 512 < told["push_bytes"] < 1200 < told["pull_bytes"] < 6000
 
 
 def test_blueprint_for_people(pair, capsys):
     show_blueprint(*pair(BYTES, b"!" + BYTES), as_json=False)
     out = capsys.readouterr().out
     assert "199 kB of 200 kB are in old; 512 B (1 leaves) must be fetched." in out
+    assert [line.split("  ")[0] for line in out.splitlines()[1:4]] == [
+        "same version",
+        "stored tree",
+        "rolled",
+    ]

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 import pytest
 
 from protocol import runs
+from protocol.limits import MAX_PAYLOAD
 from protocol.messages import (
     Change,
     Coding,
+    Delta,
     Flag,
     Hashlist,
     Kind,
 )
-from pyzsync import hash_stream
-from pyzsync.grid import LEAF, WINDOW, WINDOW_LEAVES, strong_width
+from pyzsync import encode_steps, find_steps, hash_stream, literals
+from pyzsync.grid import LEAF, WINDOW, WINDOW_LEAVES, strong_width, window_bytes
 from pyzsync_daemon.client.effects import (
     Commit,
     Finish,
@@ -26,6 +28,7 @@ from pyzsync_daemon.client.effects import (
     State,
 )
 from pyzsync_daemon.client.workbench import Workbench, WorkbenchSettings
+from pyzsync_daemon.compression import zstd
 
 TIME = 1_600_000_000_123_456_789
 
@@ -74,6 +77,23 @@ class MemoryHub:
             strong += part.strong_bytes()
             self.nodes_sent += stop - start
         return Hashlist(query, width, weak, strong)
+
+    def delta(self, query, part_size=MAX_PAYLOAD):
+        """The parts of a delta, as a hub makes it."""
+        new = self.bytes[query.new]
+
+        def read(window, leaves):
+            end, at = window_bytes(len(new), window), window * WINDOW
+            return b"".join(new[at + a * LEAF : at + min(b * LEAF, end)] for a, b in leaves)
+
+        steps = find_steps(self.trees[query.old], self.trees[query.new], read, 1 << 30, 1 << 30)
+        data = encode_steps(steps) + b"".join(literals(steps, read))
+        coded = zstd.compress(data)
+        pieces = [coded[at : at + part_size] for at in range(0, len(coded), part_size)]
+        return [
+            Delta(query, part, len(pieces), Coding.ZSTD, len(data), piece)
+            for part, piece in enumerate(pieces)
+        ]
 
     def put(self, change, query, gone=b""):
         absent = {leaf for run in runs.decode(gone) for leaf in range(*run)}

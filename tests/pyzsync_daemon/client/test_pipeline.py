@@ -5,6 +5,7 @@ from protocol.messages import Failed, Published, PublishedQuery
 from pyzsync_daemon.client.board import BIG, LONGEST_RETRY, RETRY
 from pyzsync_daemon.client.effects import (
     Abandon,
+    Apply,
     Commit,
     Committed,
     Finish,
@@ -15,7 +16,13 @@ from pyzsync_daemon.client.effects import (
     Put,
     State,
 )
-from pyzsync_daemon.client.pipeline import BATCH, HELD_BYTES, MAX_ACTIVE, Pipeline
+from pyzsync_daemon.client.pipeline import (
+    ASK_DELTA,
+    BATCH,
+    HELD_BYTES,
+    MAX_ACTIVE,
+    Pipeline,
+)
 from pyzsync_daemon.client.transfer import FIRST_PAUSE, MAX_BAD_SETS, MAX_REFUSALS
 from tests.pyzsync_daemon.client.values import (
     LEAF,
@@ -23,6 +30,8 @@ from tests.pyzsync_daemon.client.values import (
     block_query,
     blocks,
     committed,
+    delta,
+    delta_query,
     directory,
     file,
     hash_query,
@@ -583,3 +592,71 @@ def test_what_was_asked_is_asked_again_over_the_next_connection(player):
     assert player.queries == [query] * 2
     assert player.answer(blocks(query, 1, 2)) == []
     player.only(player.answer(blocks(query, 0, 2)), Put)
+
+
+# --- deltas ---
+
+
+def fetching_delta(player, size=ASK_DELTA, pushed=()):
+    """A file whose plan begins with a delta; the effects that follow."""
+    (prepare,) = player.announce(file("a", size=size))
+    for part in pushed:
+        player.answer(part)
+    plan = pull(prepare, hashes=[hash_query()], delta=delta_query())
+    return player.complete(prepare, plan)
+
+
+def test_a_delta_is_asked_for_first_and_applied(player):
+    assert fetching_delta(player) == []
+    assert player.queries == [delta_query()]
+    (apply,) = player.answer(delta(delta_query()))
+    assert apply == Apply(file("a", size=ASK_DELTA), delta(delta_query()))
+    (finish,) = player.complete(apply, Planned(apply.change))
+    (commit,) = player.complete(finish, Planned(finish.change))
+    assert isinstance(commit, Commit)
+    assert player.pipeline._requests.bytes == 0
+
+
+def test_a_pushed_delta_needs_no_question(player):
+    parts = [delta(delta_query(), part, 2) for part in range(2)]
+    (apply,) = fetching_delta(player, size=LEAF, pushed=parts)
+    (second,) = player.complete(apply, Planned(apply.change))
+    (finish,) = player.complete(second, Planned(second.change))
+    assert [each.part for each in (apply, second)] == parts
+    assert isinstance(finish, Finish)
+    assert (player.queries, player.pipeline._requests.bytes) == ([], 0)
+
+
+def test_a_small_file_without_a_pushed_delta_is_pulled(player):
+    fetching_delta(player, size=ASK_DELTA - 1)
+    assert player.queries == [hash_query()]
+
+
+def test_a_hub_without_a_delta_is_asked_for_hashes(player):
+    fetching_delta(player)
+    player.answer(Failed(delta_query(), Code.NO_DELTA))
+    assert player.queries == [delta_query(), hash_query()]
+
+
+def test_a_delta_of_no_use_is_given_up_and_its_rest_is_let_pass(player):
+    fetching_delta(player)
+    (apply,) = player.answer(delta(delta_query(), 0, 3))
+    player.answer(delta(delta_query(), 1, 3))
+    assert player.complete(apply, Planned(apply.change, Plan(hashes=(hash_query(),)))) == []
+    player.answer(delta(delta_query(), 2, 3))
+    (match,) = player.answer(hashlist(hash_query()))
+    assert isinstance(match, Match)
+    assert player.pipeline._requests.bytes == 0
+
+
+def test_after_a_cut_the_rest_of_the_delta_is_asked_for(player):
+    fetching_delta(player)
+    (apply,) = player.answer(delta(delta_query(), 0, 2))
+    player.pipeline.lost()
+    player.complete(apply, Planned(apply.change))
+    player.pipeline.connected(256)
+    player.take()
+    assert player.queries == [delta_query(), delta_query(first=1)]
+    (last,) = player.answer(delta(delta_query(), 1, 2))
+    (finish,) = player.complete(last, Planned(last.change))
+    assert isinstance(finish, Finish)

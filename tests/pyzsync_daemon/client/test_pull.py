@@ -1,14 +1,23 @@
 """What a transfer asks for, and what it costs."""
 
+import os
 import random
 from dataclasses import replace
 
 import pytest
 
 from protocol import runs
-from protocol.messages import Flag, Kind
-from pyzsync.grid import WINDOW, push_level
-from pyzsync_daemon.client.effects import Finish, Match, Plan, State
+from protocol.messages import DeltaQuery, Flag, Kind
+from pyzsync.grid import LEAF, WINDOW, push_level
+from pyzsync_daemon.client.effects import (
+    Abandon,
+    Apply,
+    Finish,
+    Match,
+    Plan,
+    Planned,
+    State,
+)
 from pyzsync_daemon.client.pull import AHEAD
 
 DATA = random.Random(5).randbytes(2 * WINDOW + 333)
@@ -120,3 +129,121 @@ def test_a_small_file_that_is_wrong_is_never_believed(client, hub):
     assert hub.leaves_sent == 1
     client.commit(change)
     assert client.tree() == {"f": DATA[:5000]}
+
+
+# --- deltas --------------------------------------------------------------------------------------
+
+EDITED = DATA[:700_000] + random.Random(6).randbytes(200_000) + DATA[700_100:]
+
+
+def behind(client, hub, old=DATA, new=EDITED, **fields):
+    """A client at one version, and the change to the next."""
+    client.apply(hub.file("f", old))
+    follows = client.bench._replica.index.get("f").change.version
+    return replace(hub.file("f", new, **fields), follows=follows)
+
+
+def apply(client, change, parts):
+    for part in parts:
+        planned = client.bench.apply(Apply(change, part))
+        if planned != Planned(change):
+            return planned
+    return client.bench.finish(Finish(change))
+
+
+@pytest.mark.parametrize("flags", [Flag.NONE, Flag.SPARSE])
+def test_a_delta_from_the_version_before_is_tried_first(client, hub, flags):
+    change = behind(client, hub, new=EDITED + bytes(300_000), flags=flags)
+    plan = client.prepare(change)["f"].plan
+    assert plan.delta == DeltaQuery(change.follows, change.version)
+    assert [query.since for query in plan.hashes] == [change.follows]
+    parts = hub.delta(plan.delta)
+    assert apply(client, change, parts) == Planned(change)
+    (applied,) = client.commit(change).applied
+    assert client.tree() == {"f": EDITED + bytes(300_000)}
+    assert 500_000 < applied.fetched <= 500_000 + 3 * LEAF
+    assert client.bench._replica.trees.load(change.version) is not None
+    assert client.conflicts() == []
+
+
+def test_another_version_than_the_one_before_is_no_use_for_a_delta(client, hub):
+    change = behind(client, hub)
+    (client.root / "f").write_bytes(b"edited here" + DATA)
+    plan = client.prepare(change)["f"].plan
+    assert (plan.delta, [query.since for query in plan.hashes]) == (None, [b""])
+
+
+def test_a_delta_that_does_not_lead_to_the_version_is_done_without(client, hub):
+    change = behind(client, hub)
+    plan = client.prepare(change)["f"].plan
+    stamp = (client.root / "f").stat()
+    with (client.root / "f").open("r+b") as file:
+        file.write(b"rot")  # since it was looked at
+    os.utime(client.root / "f", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    planned = apply(client, change, hub.delta(plan.delta))
+    assert planned == Planned(change, replace(plan, delta=None))
+    lists = tuple(hub.hashlist(replace(query, since=b"")) for query in planned.plan.hashes)
+    planned = client.bench.match(Match(change, lists))
+    assert client.fetch(change, planned.plan) == ""
+    assert client.commit(change).again == (change,)  # and the edit is looked at
+
+
+@pytest.mark.parametrize("spoil", [b"", b"\0" * 40])
+def test_a_delta_that_is_no_delta_is_done_without(client, hub, spoil):
+    change = behind(client, hub)
+    plan = client.prepare(change)["f"].plan
+    first, *_ = hub.delta(plan.delta)
+    bad = replace(first, data=spoil + first.data[:50])
+    bad = replace(bad, parts=1)
+    assert apply(client, change, [bad]) == Planned(change, replace(plan, delta=None))
+
+
+# --- interrupted transfers -----------------------------------------------------------------------
+
+
+def interrupt(client, way, change):
+    """The transfer ends: the client dies, or a newer version comes."""
+    if way == "kill":
+        client.reopen()
+    else:
+        assert client.bench.abandon(Abandon(change)) == Planned(change)
+
+
+@pytest.mark.parametrize("way", ["kill", "newer"])
+def test_a_cut_at_90_percent_fetches_little_again(client, hub, way):
+    """Blocks of a new file; when a newer version has appeared meanwhile, its own changes too."""
+    new = random.Random(7).randbytes(10 * WINDOW)
+    change = hub.file("f", new)
+    for query in client.prepare(change)["f"].plan.blocks[:9]:
+        client.bench.put(hub.put(change, query))
+    interrupt(client, way, change)
+    newer = hub.file("f", new[:WINDOW] + b"one" + new[WINDOW + 3 :]) if way == "newer" else change
+    hub.leaves_sent = hub.nodes_sent = 0
+    client.apply(newer)
+    assert client.tree() == {"f": hub.bytes[newer.version]}
+    assert hub.leaves_sent * LEAF + hub.nodes_sent * 12 <= 0.11 * len(new)
+
+
+@pytest.mark.parametrize("way", ["kill", "newer"])
+def test_a_delta_that_was_cut_at_90_percent_is_mostly_kept(client, hub, way):
+    new = DATA[:WINDOW] + random.Random(7).randbytes(2_000_000) + DATA[WINDOW:]
+    change = behind(client, hub, new=new)
+    parts = hub.delta(client.prepare(change)["f"].plan.delta)
+    for part in parts[: len(parts) * 9 // 10]:
+        assert client.bench.apply(Apply(change, part)) == Planned(change)
+    interrupt(client, way, change)
+    newer = change
+    if way == "newer":
+        newer = replace(hub.file("f", b"one" + new[3:]), follows=change.version)
+    hub.leaves_sent = hub.nodes_sent = 0
+    plan = client.prepare(newer)["f"].plan
+    assert plan.delta is None
+    assert client.fetch(newer, replace(plan, hashes=plain(plan.hashes))) == ""
+    client.commit(newer)
+    assert client.tree() == {"f": hub.bytes[newer.version]}
+    assert hub.leaves_sent * LEAF + hub.nodes_sent * 12 <= 0.11 * 2_000_000 + 3 * 56_320
+
+
+def plain(queries):
+    """This hub in memory compares with nothing."""
+    return tuple(replace(query, since=b"") for query in queries)

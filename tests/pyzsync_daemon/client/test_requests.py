@@ -12,6 +12,8 @@ from tests.pyzsync_daemon.client.values import (
     LEAF,
     block_query,
     blocks,
+    delta,
+    delta_query,
     hash_query,
     hashlist,
     version,
@@ -283,3 +285,73 @@ def test_the_bounds_hold_and_everything_is_asked_in_the_end(seed):
         elif held:
             query = held.pop()
             requests.staged(str(query.version[0]), query)
+
+
+# --- deltas ---
+
+
+def asked_delta(parts_that_came=(), max_bytes=2**24):
+    requests = make(max_bytes=max_bytes)
+    requests.want("a", [delta_query()])
+    assert taken(requests) == [delta_query()]
+    for part in parts_that_came:
+        assert requests.answered(delta(delta_query(), part, 4)).owner == "a"
+    return requests
+
+
+def test_a_delta_counts_until_its_last_part_is_staged():
+    requests = asked_delta(range(4))
+    assert requests.bytes == weight(delta_query())
+    requests.staged("a", delta_query())
+    assert requests.bytes == 0
+
+
+def test_after_a_cut_the_rest_of_a_delta_is_asked_for():
+    requests = asked_delta(range(3))
+    requests.lost()
+    requests.max_queries = 9
+    assert taken(requests) == [delta_query(first=3)]
+    assert requests.answered(delta(delta_query(), 3, 4)).owner == "a"
+    assert requests.answered(delta(delta_query(), 3, 4)) is None
+
+
+def test_a_delta_that_is_pushed_again_after_a_cut_gives_the_missing_parts():
+    requests = asked_delta(range(2))
+    requests.lost()
+    requests.max_queries = 9
+    taken(requests)
+    came = [requests.answered(delta(delta_query(), part, 4)) for part in range(4)]
+    assert [each is not None for each in came] == [False, False, True, True]
+    # And the answer to the question for the rest finds nobody.
+    assert requests.answered(delta(delta_query(), 2, 4)) is None
+
+
+def test_a_delta_that_is_coded_otherwise_after_a_cut_comes_from_its_beginning():
+    requests = asked_delta(range(3))
+    requests.lost()
+    requests.max_queries = 9
+    taken(requests)
+    came = [requests.answered(delta(delta_query(), part, 2)) for part in range(2)]
+    assert [each.owner for each in came] == ["a", "a"]
+    assert requests.answered(delta(delta_query(), 1, 2)) is None
+
+
+@pytest.mark.parametrize("came", [0, 2, 4])
+def test_a_delta_that_is_given_up_is_nobodys_and_counts_no_more(came):
+    requests = asked_delta(range(came))
+    requests.give_up("a", delta_query())
+    for part in range(came, 4):
+        assert requests.answered(delta(delta_query(), part, 4)).owner == ""
+    assert requests.bytes == 0
+    requests.lost()
+    requests.max_queries = 9
+    assert taken(requests) == []
+
+
+def test_a_delta_that_waits_to_be_asked_again_is_given_up_too():
+    requests = asked_delta(range(1))
+    requests.lost()
+    requests.want("a", [block_query()])
+    requests.give_up("a", delta_query())
+    requests.max_queries = 9
+    assert taken(requests) == [block_query()]

@@ -31,6 +31,17 @@ def test_files_follow_each_other(client, replica):
     assert [(base, tree.length) for base, tree in old.trees(0)] == [(0, 4), (4, 3)]
 
 
+def test_a_copy_goes_from_file_to_file(client, replica):
+    (client.root / "a").write_bytes(b"0123")
+    (client.root / "b").write_bytes(b"45")
+    old = OldBytes(replica, (OldFile("a", 4), OldFile("b", 5)))
+    name = replica.staging.new_file("c", b"", 9)
+    with old.opened(), replica.staging.open(name) as staged:
+        assert old.copy(2, 3, staged, 1) == 3
+        assert old.copy(3, 6, staged, 4) == 3  # "b" has shrunk
+        assert staged.read(0, 9) == b"\x00234345\x00\x00"
+
+
 def test_what_is_gone_or_no_file_gives_nothing(client, replica):
     os.mkfifo(client.root / "pipe")
     (client.root / "shrunk").write_bytes(b"01")

@@ -141,3 +141,50 @@ def test_the_name_of_a_link_says_where_it_leads(staging):
     name = staging.new_symlink("l", "target")
     assert stands_for(name, version_of_link("target"))
     assert not stands_for(name, version_of_link("other"))
+
+
+# --- copies --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "source"
+    path.write_bytes(bytes(range(256)) * 40)
+    with path.open("rb") as file:
+        yield file.fileno()
+
+
+def broken(*args):
+    raise OSError(5, "an error of whatever kind")
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("call", [None, broken, lambda *args: 0])
+def test_a_range_is_copied_in_the_kernel_or_by_hand(staging, source, monkeypatch, sparse, call):
+    if call is not None:
+        monkeypatch.setattr(module.os, "copy_file_range", call)
+    name = staging.new_file("a", b"", 20_000)
+    with staging.open(name, sparse) as file:
+        assert file.copy(source, 100, 10_000, 5000) == 10_000
+        assert file.copy(source, 10_200, 100, 0) == 40  # the source ends there
+        assert file.read(5000, 10_000) == (bytes(range(256)) * 40)[100:10_100]
+        assert file.read(0, 50) == (bytes(range(256)) * 40)[10_200:] + bytes(10)
+
+
+def test_holes_stay_holes_in_a_copy(staging, tmp_path):
+    (tmp_path / "holes").write_bytes(bytes(2**20))
+    name = staging.new_file("a", b"", 2**20)
+    with (tmp_path / "holes").open("rb") as source, staging.open(name, sparse=True) as file:
+        assert file.copy(source.fileno(), 0, 2**20, 0) == 2**20
+    assert staging.lstat(name).st_blocks == 0
+
+
+def test_who_has_most_of_a_version(staging):
+    one, two = b"1" * 32, b"2" * 32
+    name = staging.new_file("a", one, 100_000)
+    assert not staging.has_most(name, one)
+    with staging.open(name) as file:
+        file.write(0, b"x" * 60_000)
+    assert staging.has_most(name, one)
+    assert not staging.has_most(name, two)
+    assert not staging.has_most(staging.name("a", one), one)

@@ -1,11 +1,13 @@
 from protocol import runs
 from protocol.errors import Code
 from protocol.messages import Failed, HashQuery
-from pyzsync_daemon.client.effects import Finish, Match, Plan, Put
+from pyzsync_daemon.client.effects import Apply, Finish, Match, Plan, Put
 from pyzsync_daemon.client.transfer import FIRST_PAUSE, MAX_BAD_SETS, MAX_REFUSALS, Transfer
 from tests.pyzsync_daemon.client.values import (
     block_query,
     blocks,
+    delta,
+    delta_query,
     file,
     hash_query,
     hashlist,
@@ -190,3 +192,59 @@ def test_blocks_that_do_not_verify_are_asked_for_at_once_and_given_up_in_the_end
         transfer.blocks(blocks(query))
         assert transfer.put(transfer.next_step(), Plan(blocks=(query,)), 0.0) == (query,)
     assert transfer.hopeless == "the hub's blocks do not verify"
+
+
+# --- deltas ---
+
+
+def follow_delta():
+    transfer = Transfer(CHANGE)
+    asked = transfer.follow(Plan((hash_query(),), delta=delta_query()))
+    assert asked == (delta_query(),)
+    assert transfer.next_step() is None
+    return transfer
+
+
+def test_the_parts_of_a_delta_are_applied_as_they_come():
+    transfer = follow_delta()
+    for part in range(2):
+        transfer.delta(delta(delta_query(), part, 2))
+        step = transfer.next_step()
+        assert step == Apply(CHANGE, delta(delta_query(), part, 2))
+        assert transfer.applied(step, Plan()) == ()
+    assert transfer.next_step() == Finish(CHANGE)
+
+
+def test_without_a_delta_the_rest_of_the_plan_is_followed():
+    transfer = follow_delta()
+    assert transfer.no_delta() == (hash_query(),)
+    assert transfer.no_delta() == ()
+    transfer.hashlist(hash_query(), hashlist(hash_query()))
+    assert isinstance(transfer.next_step(), Match)
+
+
+def test_a_delta_that_is_of_no_use_is_left_at_once():
+    transfer = follow_delta()
+    for part in range(3):
+        transfer.delta(delta(delta_query(), part, 4))
+    step = transfer.next_step()
+    assert transfer.applied(step, Plan(hashes=(hash_query(),))) == (hash_query(),)
+    transfer.delta(delta(delta_query(), 3, 4))
+    assert transfer.next_step() is None  # it waits for the hashes
+
+
+def test_what_came_of_a_delta_survives_a_cut():
+    transfer = follow_delta()
+    transfer.delta(delta(delta_query(), 0, 2))
+    transfer.lost()
+    assert transfer.next_step() == Apply(CHANGE, delta(delta_query(), 0, 2))
+
+
+def test_a_version_that_the_hub_cannot_compare_with_is_done_without():
+    asked = hash_query(nodes=4, since=version(9))
+    transfer, _ = follow(hashes=[asked])
+    transfer.refused(asked, Failed(asked, Code.UNKNOWN_VERSION), 0.0)
+    plain = hash_query(nodes=4)
+    assert transfer.resume(FIRST_PAUSE) == (plain,)
+    transfer.hashlist(plain, hashlist(plain))
+    assert transfer.next_step() == Match(CHANGE, (hashlist(plain),))

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from protocol import runs
-from protocol.messages import Coding, Flag, Position
+from protocol.messages import Coding, Delta, DeltaQuery, Flag, Position
 from pyzsync_daemon.client.effects import (
     Abandon,
     Applied,
+    Apply,
     Audit,
     Commit,
     Finish,
@@ -303,3 +304,5 @@ def test_every_effect_has_its_method(client, hub):
     assert client.bench.run(Commit((change,))).applied == (Applied(change, 5, 0),)
     assert client.bench.run(Abandon(change)) == Planned(change)
     assert "no transfer" in client.bench.run(Match(change, ())).error
+    part = Delta(DeltaQuery(bytes(32), change.version), 0, 1, Coding.RAW, 1, b"x")
+    assert "no transfer" in client.bench.run(Apply(change, part)).error

@@ -1,11 +1,15 @@
 """Small values of the conversation, each with what a test does not care about filled in."""
 
+from dataclasses import replace
+
 from protocol import runs
 from protocol.messages import (
     BlockQuery,
     Blocks,
     Change,
     Coding,
+    Delta,
+    DeltaQuery,
     Hashlist,
     HashQuery,
     Kind,
@@ -69,16 +73,24 @@ def blocks(query, part=0, parts=1, gone=b"", coding=Coding.RAW, size=None):
     return Blocks(query, part, parts, coding, size, gone, bytes([part]) * (size // parts))
 
 
+def delta_query(number=1, old=0, first=0):
+    return DeltaQuery(version(old), version(number), first)
+
+
+def delta(query, part=0, parts=1, size=100):
+    return Delta(replace(query, first=0), part, parts, Coding.ZSTD, size, bytes([part, 1]))
+
+
 def ready(effect, **fields):
     """Every change of a Prepare is staged."""
     assert isinstance(effect, Prepare)
     return Prepared(tuple(Outcome(each, State.READY, **fields) for each in effect.changes))
 
 
-def pull(effect, *queries, hashes=(), **fields):
+def pull(effect, *queries, hashes=(), delta=None, **fields):
     """The only change of a Prepare needs bytes."""
     (change,) = effect.changes
-    plan = Plan(tuple(hashes), tuple(queries))
+    plan = Plan(tuple(hashes), tuple(queries), delta)
     return Prepared((Outcome(change, State.PULL, plan, **fields),))
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from protocol.messages import BlockQuery
+from protocol.messages import BlockQuery, DeltaQuery
 from pyzsync_daemon.hub.frames import ENTRY_OVERHEAD, Answer, FrameCache
 
 
@@ -55,6 +55,22 @@ async def test_a_thousand_equal_requests_in_flight_are_one_call(cache, source):
     assert len(source.calls) == 1
     assert all(answer is answers[0] for answer in answers)
     assert (cache.misses, cache.coalesced, cache.hits) == (1, 999, 0)
+
+
+async def test_a_slow_delta_holds_up_no_other_answer(source):
+    with ThreadPoolExecutor(1) as executor, ThreadPoolExecutor(1) as slow:
+        cache = FrameCache(1 << 20, executor, source, slow)
+        source.gate.clear()
+        delta = asyncio.create_task(cache.get(DeltaQuery(bytes(32), 32 * b"1")))
+        while not source.calls:  # noqa: ASYNC110 - a thread makes the call
+            await asyncio.sleep(0)
+        gate, source.gate = source.gate, threading.Event()
+        source.gate.set()
+        assert await cache.get(query(1))
+        assert not delta.done()
+        gate.set()
+        with pytest.raises(AttributeError):  # this source answers block queries only
+            await delta
 
 
 async def test_later_requests_are_answered_from_memory(cache, source):

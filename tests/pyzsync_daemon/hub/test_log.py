@@ -7,16 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import runs
 from protocol.codec import decode_frame
 from protocol.errors import Code, ProtocolError
 from protocol.limits import MAX_FRAME
-from protocol.messages import Announce, Change, Hashlist, HashQuery, Kind, Position
-from pyzsync.grid import LEAF, PUSH_BUDGET, node_count, push_level
+from protocol.messages import Announce, Change, Delta, Hashlist, Kind, Position
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub import log as log_module
 from pyzsync_daemon.hub.index import HubIndex
-from pyzsync_daemon.hub.log import PUSH_BYTES, PUSH_CHANGES, AnnounceLog, Live, Snapshot
+from pyzsync_daemon.hub.log import AnnounceLog, Live, Snapshot
 from pyzsync_daemon.hub.records import Record
 from pyzsync_daemon.hub.source import BlockSource
 
@@ -224,101 +222,27 @@ def test_a_client_behind_forgotten_deletions_has_to_start_anew(tmp_path, disk):
     index.close()
 
 
-# --- pushed hashlists ----------------------------------------------------------------------------
+# --- pushes --------------------------------------------------------------------------------------
 
 
-def pushed(page):
-    return [message for message in messages(page) if isinstance(message, Hashlist)]
-
-
-def test_an_edited_file_is_announced_after_the_answer_to_a_query(disk, log):
-    data = bytes(range(256)) * 40
-    disk.publish("a", data)
+def test_what_is_pushed_goes_before_the_announcement(disk, log):
+    """A client that prepares the change has it then, and does not ask."""
+    disk.publish("a", bytes(range(256)) * 40)
     cursor = caught_up(log)
-    tree = disk.publish("a", data + b"more")
+    disk.publish("a", bytes(range(256)) * 40 + b"more")
     hashlist, announce = messages(log.follow(cursor))
-    assert [change.version for change in announce.changes] == [tree.version]
-    query = HashQuery(tree.version, 0, 0, runs.whole(21))
-    assert hashlist.query == query
+    assert (type(hashlist), type(announce)) == (Hashlist, Announce)
     source = BlockSource(disk.root, disk.index, disk.store, lambda path: None)
-    assert list(decode_frame(source.answer(query).frames[0])) == [hashlist]
-
-
-def test_the_finest_level_within_the_budget_is_pushed(disk, log):
-    size = 5_000_000  # its leaves would need about 90 KiB
-    disk.publish("a", bytes(size))
-    cursor = caught_up(log)
-    disk.publish("a", bytes(size - 1) + b"x")
-    page = log.follow(cursor)
-    (hashlist,) = pushed(page)
-    level = push_level(size)
-    assert level == 1
-    assert hashlist.query.level == level
-    assert hashlist.query.nodes == runs.whole(node_count(size, level))
-    assert len(hashlist.weak) + len(hashlist.strong) <= PUSH_BUDGET
-
-
-def test_a_tree_that_keeps_only_coarser_levels_is_pushed_at_its_finest(disk, log):
-    disk.publish("a", bytes(100 * LEAF), base=2)
-    cursor = caught_up(log)
-    disk.publish("a", b"x" + bytes(100 * LEAF), base=2)
-    (hashlist,) = pushed(log.follow(cursor))
-    assert hashlist.query.level == 2
-
-
-def test_only_edited_files_are_pushed(disk, log):
-    old = disk.publish("emptied", b"old")
-    disk.publish("deleted", b"old")
-    cursor = caught_up(log)
-    disk.publish("new", b"new")
-    disk.directories("d")
-    disk.publish("emptied", b"")
-    disk.delete("deleted")
-    page = log.follow(cursor)
-    assert len(paths(page)) == 4
-    assert pushed(page) == []
-    assert old.version != disk.index.get("emptied").change.version
-
-
-def test_a_version_without_a_tree_is_not_pushed(disk, log):
-    disk.publish("a", b"old")
-    cursor = caught_up(log)
-    disk.store.drop(disk.publish("a", b"new").version)
-    page = log.follow(cursor)
-    assert (paths(page), pushed(page)) == (["a"], [])
+    with_deltas = AnnounceLog(disk.index, disk.store, source.deltas)
+    first, delta, last = messages(with_deltas.follow(cursor))
+    assert (first, last) == (hashlist, announce)
+    assert isinstance(delta, Delta)
 
 
 def test_snapshots_push_nothing(disk, log):
     disk.publish("a", b"old")
     disk.publish("a", b"new")
-    assert pushed(log.follow(log.start(None)[0])) == []
-
-
-@pytest.mark.parametrize(("count", "expected"), [(PUSH_CHANGES, PUSH_CHANGES), (65, 0)])
-def test_a_bulk_change_pushes_nothing(disk, log, count, expected):
-    for name in names(count):
-        disk.publish(name, b"old")
-    cursor = caught_up(log)
-    for name in names(count):
-        disk.publish(name, b"new")
-    assert len(pushed(log.follow(cursor))) == expected
-
-
-def test_what_a_page_pushes_is_bounded_and_small_files_still_fit(disk, log):
-    big = [bytes([i]) * 1_500_000 for i in range(12)]  # about 29 KB of hashlist each
-    for name, data in zip(names(12), big, strict=True):
-        disk.publish(name, data)
-    disk.publish("small", b"old")
-    cursor = caught_up(log)
-    for name, data in zip(names(12), big, strict=True):
-        disk.publish(name, data + b"x")
-    disk.publish("small", b"new")
-    page = log.follow(cursor)
-    lists = pushed(page)
-    assert len(paths(page)) == 13
-    assert 6 < len(lists) < 13
-    assert lists[-1].query.version == disk.index.get("small").change.version
-    assert sum(len(item.weak) + len(item.strong) for item in lists) <= PUSH_BYTES
+    assert all(isinstance(each, Announce) for each in messages(log.follow(log.start(None)[0])))
 
 
 # --- shared pages --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@ import asyncio
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from protocol.messages import (
     BlockQuery,
     Blocks,
     Coding,
+    Delta,
     DeltaQuery,
     Failed,
     Hashlist,
@@ -185,7 +187,7 @@ def test_a_whole_window_of_hashes_fits_a_frame(disk, source):
 
 
 def test_a_hashlist_that_fits_no_frame_is_refused(disk, source, monkeypatch):
-    monkeypatch.setattr("pyzsync_daemon.hub.source.strong_width", lambda length: KEPT_WIDTH)
+    monkeypatch.setattr("pyzsync_daemon.hub.hashlists.strong_width", lambda length: KEPT_WIDTH)
     query = hashes(disk.publish("a", NOISE.randbytes(WINDOW)), 0, (0, 4096))
     assert ask(source, query) == (Failed(query, Code.TOO_LARGE), False)
 
@@ -238,9 +240,52 @@ def test_hashes_that_are_not_there_are_refused(disk, source, level, window, aske
 # --- the rest ------------------------------------------------------------------------------------
 
 
-def test_no_delta_yet(disk, source):
+def test_a_delta(disk, source):
+    query = DeltaQuery(disk.publish("a", TEXT).version, disk.publish("a", TEXT + b"more").version)
+    delta, lasting = ask(source, query)
+    assert isinstance(delta, Delta)
+    assert delta.query == query
+    assert lasting
+
+
+def test_without_the_old_tree_there_is_no_delta_for_now(disk, source):
     query = DeltaQuery(bytes(32), disk.publish("a", TEXT).version)
     assert ask(source, query) == (Failed(query, Code.NO_DELTA), False)
+
+
+def test_that_two_versions_have_nothing_in_common_is_searched_once(disk, source):
+    versions = [disk.publish("a", NOISE.randbytes(5000)).version for _ in range(2)]
+    query = DeltaQuery(*versions)
+    assert ask(source, query) == (Failed(query, Code.NO_DELTA), True)
+
+
+def test_a_delta_of_a_file_that_has_moved_on(disk, source, stale):
+    query = DeltaQuery(disk.publish("a", TEXT).version, disk.publish("a", TEXT + b"more").version)
+    (disk.path / "a").write_bytes(b"newer")
+    assert ask(source, query) == (Failed(query, Code.GONE), False)
+    assert stale == ["a"]
+
+
+async def test_a_thousand_clients_one_version_behind_cost_one_search(disk, source):
+    query = DeltaQuery(disk.publish("a", TEXT).version, disk.publish("a", TEXT + b"more").version)
+    with ThreadPoolExecutor(2) as executor:
+        cache = FrameCache(1 << 20, executor, source.answer)
+        answers = await asyncio.gather(*(cache.get(query) for _ in range(1000)))
+    assert source.deltas.made == 1
+    assert all(answer is answers[0] for answer in answers)
+
+
+async def test_the_rest_of_a_delta_after_a_cut(disk, source):
+    old = NOISE.randbytes(400_000)
+    new = NOISE.randbytes(200_000) + old[200_000:]
+    query = DeltaQuery(disk.publish("a", old).version, disk.publish("a", new).version)
+    with ThreadPoolExecutor(2) as executor:
+        cache = FrameCache(1 << 20, executor, source.answer)
+        whole = await cache.get(query)
+        assert len(whole) == 4
+        assert await cache.get(replace(query, first=3)) == whole[3:]
+        assert await cache.get(replace(query, first=4)) == whole  # it was coded otherwise
+    assert source.deltas.made == 1
 
 
 def test_published_is_an_answer_for_the_moment(disk, source):
