@@ -21,7 +21,7 @@ demo: $(INSTALLED)
 	@$(BIN)/pyzsync demo
 
 test: $(INSTALLED)
-	@$(BIN)/pytest -q -n 2 $(T)
+	@$(BIN)/pytest -q -n 2 --dist worksteal $(T)
 
 check: test lint types
 

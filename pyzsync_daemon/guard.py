@@ -55,8 +55,8 @@ class DeletionGuard:
         lost = max(0, vanished - appeared)
         if not lost:
             return None
-        at_first = self._recent[0][2] if self._recent else 0
-        total = max(entries, at_first)
+        # The most there were within the time, so that files which come and go are no emptied tree.
+        total = max(entries, *(count for _, _, count in self._recent), 0)
         gone = lost + sum(count for _, count, _ in self._recent)
         emptied = (lost >= entries or gone >= total) and total > 1
         if emptied or (gone > self.floor and gone > self.share * total):

@@ -54,6 +54,15 @@ def test_it_is_no_matter_when_the_entries_are_counted():
     )
 
 
+def test_files_that_come_and_go_are_no_emptied_tree():
+    steps = guard(share=1.0)
+    assert steps.check(0.0, 470, 5) is None
+    entries = 465 + 500  # five hundred files are made, and deleted in several steps
+    for moment in range(1, 6):
+        assert steps.check(float(moment), entries, 100) is None
+        entries -= 100
+
+
 def test_the_last_entries_are_all_there_were():
     steps = guard()
     assert steps.check(0.0, 15, 10) is None
