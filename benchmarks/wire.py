@@ -85,7 +85,7 @@ def same(left: Path, right: Path) -> bool:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for it."""
     async with asyncio.timeout(BOUND):
-        while not condition():  # noqa: ASYNC110 - another process makes it true
+        while not condition():
             await asyncio.sleep(0.02)
 
 
