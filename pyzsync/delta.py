@@ -113,17 +113,18 @@ def _rolled(copies: _Copies, old: HashTree, new: HashTree, read: ReadLeaves) -> 
     """Add what old leaves (all of them may occur again) are found in the gaps, at any offset."""
     unit = node_size(old.base)
     leaves = np.arange(old.length // unit)
+    wanted = old.hashes(old.base)[: len(leaves)]
     for _ in range(_PASSES):
         starts, stops = copies.gaps(new.length)
         long = stops - starts >= unit
         if not len(leaves) or not long.any():
             break
-        wanted = old.hashes(old.base).take(leaves)
         matcher = Matcher(wanted.weak.data, wanted.strong.data, wanted.width, unit)
         _scan(matcher, starts[long], stops[long], read, unit)
         offsets = np.frombuffer(matcher.offsets(), dtype="<i8").astype(np.int64)
         found = offsets >= 0
-        leaves = leaves[found]  # what is nowhere in the gaps will not be there the next time
+        # What is nowhere in the gaps will not be there the next time.
+        leaves, wanted = leaves[found], wanted.take(np.flatnonzero(found))
         copies = copies.joined(_placed(offsets[found], leaves, unit))
     return copies
 
