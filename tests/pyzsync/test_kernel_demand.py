@@ -25,7 +25,7 @@ def test_c_is_demanded():
 
 
 def test_numpy_is_demanded():
-    assert run("numpy").stdout.split() == ["numpy", "pyzsync._numpy_kernel"]
+    assert run("numpy").stdout.split() == ["numpy", "pyzsync._numpy_matcher"]
 
 
 @needs_c
@@ -34,7 +34,7 @@ def test_c_is_the_first_choice():
 
 
 def test_numpy_takes_its_place_where_c_was_not_built():
-    assert run("", BLOCK_C + SHOW).stdout.split() == ["numpy", "pyzsync._numpy_kernel"]
+    assert run("", BLOCK_C + SHOW).stdout.split() == ["numpy", "pyzsync._numpy_matcher"]
 
 
 def test_a_demand_for_c_that_cannot_be_met_fails():
