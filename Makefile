@@ -6,14 +6,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 T ?= tests
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types format clean
+.PHONY: help demo test check lint types fuzz sanitize format clean
 
 help:
 	@echo "make demo    a hub and three clients on this machine, and what travelled"
 	@echo "make test    the whole test suite (T=tests/pyzsync for a part of it)"
 	@echo "make check   test, ruff and mypy --strict: what CI runs, with the demo"
+	@echo "make fuzz    the kernel's variants against each other, FUZZ_SECONDS=60"
+	@echo "make sanitize  the kernel's tests under ASan and UBSan"
 	@echo "make format  let ruff lay out the code"
 	@echo "make clean   remove what the others made"
 
@@ -31,6 +35,12 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	@$(BIN)/mypy
+
+fuzz: $(INSTALLED)
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
+
+sanitize: $(INSTALLED)
+	@tests/sanitize $(BIN)/python
 
 format: $(INSTALLED)
 	@$(BIN)/ruff check --fix .
