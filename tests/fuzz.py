@@ -2,8 +2,8 @@
 
 `make fuzz` runs it; `python -m tests.fuzz --seconds 600 --seed 7` does so longer, from another
 seed. What it makes is random in structure, not only in bytes: repeats, runs, shifted copies,
-windows of equal weak sum, wanted blocks with a false strong hash, pieces in any order. The first difference
-ends it with the seed that makes it again.
+windows of equal weak sum, wanted blocks with a false strong hash, pieces in any order. The first
+difference ends it with the seed that makes it again.
 """
 
 import argparse
