@@ -1,20 +1,22 @@
 """Who is not let in, and who is sent away: the hub says why, logs one line, and goes on."""
 
 import random
-import signal
 import socket
 from contextlib import ExitStack
+from io import BytesIO
 
 import pytest
 import trustme
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from protocol import codec
+from protocol import codec, runs
 from protocol.errors import Code
 from protocol.limits import MAX_FRAME
-from protocol.messages import Get, Goodbye, HashQuery, Hello
-from tests.integration.support import BOUND, Fleet, until, until_equal
+from protocol.messages import BlockQuery, Get, Goodbye, HashQuery, Hello, Welcome
+from pyzsync.grid import LEAF, WINDOW
+from pyzsync.tree import hash_stream
+from tests.integration.support import BOUND, Fleet, until_equal
 
 MIB = 2**20
 TOKEN = "a-long-enough-secret"
@@ -243,18 +245,20 @@ def test_other_protocols(door, said):
 
 
 def test_who_asks_for_much_and_reads_nothing_is_sent_away(door):
-    """Bare sockets would do it, but a client that is frozen is the real thing."""
-    with (door.root / "large").open("wb") as file:
-        file.write(random.Random(0).randbytes(24 * MIB))
+    """It asks for more than the buffers of both sides hold, so the hub's send has to wait."""
+    content = random.Random(0).randbytes(24 * MIB)
+    (door.root / "large").write_bytes(content)
     door.check_goes_on()
-    replica = door.replica.with_name("two")
-    slow = door.fleet.client(replica, door.hub)
-    until(lambda: any(replica.glob(".pyzsync/staging/*")), "no transfer has begun")
-    slow.process.send_signal(signal.SIGSTOP)
-    left = door.hub.until("client left", code="SLOW_CLIENT", reason="did not read in time")
-    door.check_told(left["peer"], Code.SLOW_CLIENT)
-    slow.process.send_signal(signal.SIGCONT)
-    until_equal(door.root, replica)
+    version = hash_stream(BytesIO(content).read, len(content)).version
+    leaves = runs.whole(WINDOW // LEAF)
+    wanted = [BlockQuery(version, window, leaves) for window in range(len(content) // WINDOW)]
+    with door.connect(max_queue=1) as peer:
+        name = name_of(peer)
+        peer.send(HELLO)
+        assert isinstance(codec.decode_frame(peer.recv(BOUND))[0], Welcome)
+        peer.send(codec.encode(Get(tuple(wanted))))
+        door.hub.until("client left", peer=name, reason="did not read in time")
+        door.check_told(name, Code.SLOW_CLIENT)
 
 
 def test_silence_is_an_end(door):
