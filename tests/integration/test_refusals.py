@@ -252,7 +252,7 @@ def test_who_asks_for_much_and_reads_nothing_is_sent_away(door):
     version = hash_stream(BytesIO(content).read, len(content)).version
     leaves = runs.whole(WINDOW // LEAF)
     wanted = [BlockQuery(version, window, leaves) for window in range(len(content) // WINDOW)]
-    with door.connect(max_queue=1) as peer:
+    with door.connect(max_queue=1, close_timeout=1) as peer:
         name = name_of(peer)
         peer.send(HELLO)
         assert isinstance(codec.decode_frame(peer.recv(BOUND))[0], Welcome)
