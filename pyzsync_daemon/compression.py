@@ -85,21 +85,23 @@ def decompress(coding: Coding, parts: Iterable[bytes], size: int) -> bytes:
 
 
 class Deflater:
-    """Codes bytes that come in pieces, with ``DELTA_LEVEL``, always as zstd."""
+    """Codes ``size`` bytes that come in pieces, with ``DELTA_LEVEL``, always as zstd."""
 
-    def __init__(self) -> None:
-        self.size = 0  # bytes taken in
+    def __init__(self, size: int) -> None:
+        self.size = size
         self.coded_size = 0  # bytes given out so far
         self._frame = zstd.ZstdCompressor(DELTA_LEVEL)
+        # Told the size, zstd takes tables to match: without it those of a gigabyte, which cost 28
+        # ms to clear before a delta of 2 KB that takes 0.1 ms.
+        self._frame.set_pledged_input_size(size)
         self._coded: list[bytes] = []
 
     def put(self, data: Buffer) -> None:
         """Take one piece."""
-        self.size += memoryview(data).nbytes
         self._keep(self._frame.compress(data))
 
     def finish(self) -> bytes:
-        """The whole frame."""
+        """The whole frame; zstd's own error if it was given other than ``size`` bytes."""
         self._keep(self._frame.flush())
         return b"".join(self._coded)
 

@@ -91,8 +91,9 @@ def make_delta(
 
 def _coded(steps: Steps, read: Read, limit: int) -> tuple[int, bytes] | None:
     """Decoded size and zstd frame; None as soon as it is larger than ``limit``."""
-    deflater = Deflater()
-    deflater.put(encode_steps(steps))
+    coded_steps = encode_steps(steps)
+    deflater = Deflater(len(coded_steps) + steps.literal_bytes)
+    deflater.put(coded_steps)
     for piece in literals(steps, read):
         deflater.put(piece)
         if deflater.coded_size > limit:

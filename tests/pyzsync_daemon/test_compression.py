@@ -123,12 +123,19 @@ def inflate(coding, parts, size):
 
 @given(st.binary(max_size=3000), st.integers(1, 500), st.integers(1, 200))
 def test_what_goes_in_by_pieces_comes_out_by_pieces(data, size, part):
-    deflater = Deflater()
+    deflater = Deflater(len(data))
     for piece in pieces(data, size):
         deflater.put(piece)
     coded = deflater.finish()
-    assert deflater.size == len(data)
     assert inflate(Coding.ZSTD, pieces(coded, part), len(data)) == data
+
+
+@pytest.mark.parametrize("given", [b"ab", b"abcd"])
+def test_another_number_of_bytes_than_was_said_is_no_frame(given):
+    deflater = Deflater(3)
+    with pytest.raises(zstd.ZstdError):
+        deflater.put(given)
+        deflater.finish()
 
 
 def test_raw_parts_are_handed_through():
