@@ -1,7 +1,7 @@
 """The system calls that Python lacks. Each says what it does where it is missing.
 
 ``renameat2`` (Linux 3.15) swaps two names, or renames only if the new name is free, in one step;
-``syncfs`` makes a whole batch durable with one call; ``FICLONE`` shares a file's blocks; holes are
+``syncfs`` makes a whole batch durable with one call, ``sync_file_range`` begins early; ``FICLONE`` shares a file's blocks; holes are
 punched with ``fallocate``.
 """
 
@@ -17,6 +17,7 @@ _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _FICLONE = 0x40049409
 _PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01
+_SYNC_WRITE = 2
 # What a kernel or a file system says that does not know the call or the flag. EINVAL is also said
 # of a directory moved into itself, which our names (staging against target) cannot ask for.
 _UNKNOWN = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY})
@@ -45,6 +46,14 @@ def rename_new(old_fd: int, old: str, new_fd: int, new: str) -> None:
 def syncfs(fd: int) -> None:
     """Make everything written to the file system of ``fd`` durable. Raises ``OSError``."""
     _check(_LIBC.syncfs(fd), None)
+
+
+def begin_sync(fd: int, offset: int, size: int) -> None:
+    """Let the system begin to write a range to the disk, without waiting. It is a hint, no promise:
+    what it could not begin, or where the call is missing, a later ``fsync`` does and tells."""
+    call = getattr(_LIBC, "sync_file_range", None)
+    if call is not None:
+        call(fd, ctypes.c_int64(offset), ctypes.c_int64(size), _SYNC_WRITE)
 
 
 def clone(source: int, target: int) -> None:

@@ -4,7 +4,16 @@ import os
 
 import pytest
 
-from pyzsync_daemon.files.syscalls import Unsupported, clone, exchange, punch, rename_new, syncfs
+from pyzsync_daemon.files import syscalls
+from pyzsync_daemon.files.syscalls import (
+    Unsupported,
+    begin_sync,
+    clone,
+    exchange,
+    punch,
+    rename_new,
+    syncfs,
+)
 
 
 @pytest.fixture
@@ -45,6 +54,18 @@ def test_a_file_system_is_synced_by_any_of_its_descriptors(folder):
     syncfs(folder[0])
     with pytest.raises(OSError, match="Bad file descriptor"):
         syncfs(-1)
+
+
+def test_a_sync_that_is_begun_early_changes_nothing_and_never_fails(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100_000)
+    with path.open("r+b") as file:
+        begin_sync(file.fileno(), 4096, 50_000)
+        begin_sync(file.fileno(), 1 << 40, 1 << 40)
+    begin_sync(-1, 0, 1)
+    monkeypatch.setattr(syscalls, "_LIBC", object())
+    begin_sync(-1, 0, 1)
+    assert path.read_bytes() == b"x" * 100_000
 
 
 def test_a_hole_reads_as_zeros_and_frees_its_blocks(tmp_path):
