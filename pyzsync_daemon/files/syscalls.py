@@ -1,8 +1,8 @@
 """The system calls that Python lacks. Each says what it does where it is missing.
 
 ``renameat2`` (Linux 3.15) swaps two names, or renames only if the new name is free, in one step;
-``syncfs`` makes a whole batch durable with one call, ``sync_file_range`` begins early; ``FICLONE`` shares a file's blocks; holes are
-punched with ``fallocate``.
+``syncfs`` makes a whole batch durable with one call, ``sync_file_range`` begins early; ``FICLONE``
+shares a file's blocks; holes are punched with ``fallocate``.
 """
 
 from __future__ import annotations
