@@ -182,7 +182,7 @@ def _finish_directories(folders: Folders, items: list[Item]) -> None:
 
 
 def _record(replica: Replica, items: list[Item]) -> None:
-    records, gone, done = [], [], []
+    records, gone, done, deleted = [], [], [], []
     for item in items:
         path = item.change.path
         if item.intent is not None:
@@ -196,6 +196,8 @@ def _record(replica: Replica, items: list[Item]) -> None:
             gone += [record.change.path for record in replica.index.beneath(path)]
         if item.record is not None and item.entry.announced:
             records.append(item.record)
+        elif item.entry.action is Action.REMOVE:
+            deleted.append(item.change)
         else:
             gone.append(path)
-    replica.index.record(records, gone, done)
+    replica.index.record(records, gone, done, deleted)

@@ -84,6 +84,7 @@ class ClientDaemon:
             workbench.position,
             settings.inflight_bytes,
             settings.requests,
+            workbench.ahead,
         )
         self._runner = Runner(workbench.run, self._completed)
         self._backoff = Backoff(settings.backoff_min_s, settings.backoff_max_s, random.uniform)

@@ -2,7 +2,8 @@
 
 One row a path: the change as the hub announced it, and the fingerprint of what was then on disk.
 A path whose fingerprint still agrees holds the hub's bytes; everything else has to be looked at.
-Intents say which replacements were under way when the process died (``recover``).
+Intents say which replacements were under way when the process died (``recover``); ``ahead`` names
+what was applied beyond the saved position.
 
 Every transaction is durable when it returns (``synchronous = FULL``): an intent must be on disk
 before the first rename it speaks of, and a saved position must never be ahead of the records. A
@@ -36,13 +37,13 @@ CREATE TABLE intents (
     flags INTEGER NOT NULL, name TEXT PRIMARY KEY, staged BLOB, expected BLOB,
     ours INTEGER NOT NULL, displaces BLOB NOT NULL, announced INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE ahead (path BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
-_VERSION = 1
+_VERSION = 2
 _COST = (
     "the replica is compared anew; what the hub deleted meanwhile stays, and the hub is pinned anew"
 )
-_FINGERPRINT = struct.Struct("<QQqqI")  # an inode number may use all 64 bits; SQLite's have a sign
 _POSITION = struct.Struct("<16sQ32s")
 _CHANGE = "path, seq, kind, mode, mtime_ns, size, version, target, flags"
 _LOOKUP = 500  # parameters of one statement; SQLite's oldest limit is 999
@@ -149,15 +150,25 @@ class ClientIndex:
     # --- what changes together --------------------------------------------------------------------
 
     def record(
-        self, put: Iterable[Record], drop: Iterable[str] = (), done: Iterable[str] = ()
+        self,
+        put: Iterable[Record],
+        drop: Iterable[str] = (),
+        done: Iterable[str] = (),
+        deleted: Iterable[Change] = (),
     ) -> None:
-        """Write records, drop those of paths that are gone, and end the intents named ``done``."""
-        rows = [(*_row(each.change), _pack(each.fingerprint)) for each in put]
-        gone = [(os.fsencode(path),) for path in drop]
+        """Write records, drop those of paths that are gone (``deleted``: by these changes, applied
+        like what is put), and end the intents named ``done``."""
+        put, deleted = list(put), list(deleted)
+        rows = [(*_row(each.change), each.fingerprint.pack()) for each in put]
+        gone = [(os.fsencode(path),) for path in (*drop, *(each.path for each in deleted))]
         ended = [(name,) for name in done]
         if not (rows or gone or ended):
             return
         with self._lock, transaction(self._db) as db:
+            if saved := self.position:
+                applied = (*(each.change for each in put), *deleted)
+                beyond = [_row(each)[:2] for each in applied if each.seq > saved.seq]
+                db.executemany("INSERT OR REPLACE INTO ahead VALUES (?, ?)", beyond)
             db.executemany("DELETE FROM records WHERE path = ?", gone)
             db.executemany(f"INSERT OR REPLACE INTO records VALUES ({_marks(10)})", rows)  # noqa: S608
             db.executemany("DELETE FROM intents WHERE name = ?", ended)
@@ -165,7 +176,7 @@ class ClientIndex:
     def refresh(self, seen: Iterable[tuple[Record, Fingerprint]]) -> None:
         """New fingerprints for records whose content was found right, if they still stand."""
         rows = [
-            (_pack(fingerprint), os.fsencode(record.change.path), _pack(record.fingerprint))
+            (fingerprint.pack(), os.fsencode(record.change.path), record.fingerprint.pack())
             for record, fingerprint in seen
         ]
         if not rows:
@@ -181,8 +192,8 @@ class ClientIndex:
             (
                 *_row(each.change),
                 each.name,
-                each.staged and _pack(each.staged),
-                each.expected and _pack(each.expected),
+                each.staged and each.staged.pack(),
+                each.expected and each.expected.pack(),
                 each.ours,
                 each.displaces,
                 each.announced,
@@ -207,8 +218,8 @@ class ClientIndex:
             Intent(
                 _change(row),
                 row[9],
-                row[10] and _unpack(row[10]),
-                row[11] and _unpack(row[11]),
+                row[10] and Fingerprint.unpack(row[10]),
+                row[11] and Fingerprint.unpack(row[11]),
                 bool(row[12]),
                 row[13],
                 bool(row[14]),
@@ -224,6 +235,10 @@ class ClientIndex:
         with self._lock, transaction(self._db) as db:
             rows = [("hub", hub), ("position", packed)]
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+            if position is None:
+                db.execute("DELETE FROM ahead")
+            else:
+                db.execute("DELETE FROM ahead WHERE seq <= ?", [position.seq])
 
     @property
     def hub(self) -> bytes:
@@ -236,6 +251,12 @@ class ClientIndex:
         packed = self._meta("position")
         return Position(*_POSITION.unpack(packed)) if packed else None
 
+    @property
+    def ahead(self) -> dict[str, int]:
+        """The seq of what was applied beyond the saved position, by path."""
+        with self._lock:
+            return {os.fsdecode(path): seq for path, seq in self._db.execute("SELECT * FROM ahead")}
+
     def _meta(self, key: str) -> bytes:
         with self._lock:
             row = self._db.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
@@ -244,7 +265,7 @@ class ClientIndex:
     def _records(self, query: str, values: Sequence[object]) -> list[Record]:
         with self._lock:
             rows = self._db.execute(query, values).fetchall()
-        return [Record(_change(row), _unpack(row[9])) for row in rows]
+        return [Record(_change(row), Fingerprint.unpack(row[9])) for row in rows]
 
 
 def _row(change: Change) -> tuple[object, ...]:
@@ -273,20 +294,6 @@ def _change(row: sqlite3.Row) -> Change:
         target=os.fsdecode(row[7]),
         flags=Flag(row[8]),
     )
-
-
-def _pack(fingerprint: Fingerprint) -> bytes:
-    return _FINGERPRINT.pack(
-        fingerprint.ino,
-        fingerprint.size,
-        fingerprint.mtime_ns,
-        fingerprint.ctime_ns,
-        fingerprint.mode,
-    )
-
-
-def _unpack(packed: bytes) -> Fingerprint:
-    return Fingerprint(*_FINGERPRINT.unpack(packed))
 
 
 def _marks(count: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import KeysView
 from dataclasses import dataclass
 from enum import Enum
 
-from protocol.messages import Change, Kind
+from protocol.messages import Change, Kind, Position
 from pyzsync_daemon.client.transfer import Transfer
 
 
@@ -96,6 +96,11 @@ class Stages:
     def paths(self) -> KeysView[str]:
         """The paths of all jobs."""
         return self._jobs.keys()
+
+    def beyond(self, position: Position | None) -> set[str]:
+        """The paths of jobs whose changes are not covered by ``position``."""
+        jobs = self._jobs.items()
+        return {path for path, job in jobs if position and job.change.seq > position.seq}
 
     def count(self, *stages: Stage) -> int:
         """How many jobs are in these stages."""

@@ -6,19 +6,30 @@ rewrite the tree. One ``Save`` runs at a time: a later one must not be overtaken
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Set
+
 from protocol.errors import Code, ProtocolError
-from protocol.messages import Position
-from pyzsync_daemon.client.effects import Save, Saved
+from protocol.messages import Change, Position
+from pyzsync_daemon.client.effects import Committed, Planned, Prepared, Save, Saved, State
 
 
 class Ledger:
-    """``hub`` is the pinned identity (empty: none yet); ``position`` is what is saved."""
+    """``hub`` is the pinned identity (empty: none yet); ``position`` is what is saved.
 
-    def __init__(self, hub: bytes, position: Position | None) -> None:
+    ``ahead`` has the seq of what was applied beyond it, by path: a hub whose log resumes at the
+    position has to name all of that.
+    """
+
+    def __init__(
+        self, hub: bytes, position: Position | None, ahead: Mapping[str, int] | None = None
+    ) -> None:
         self.hub = hub
         self.position = position
         self.saving = False
+        self.ahead = dict(ahead or {})
+        self.unnamed: set[str] = set()  # paths that the hub's log, resumed, has yet to name
         self._pinned = True  # the identity is saved, or being saved
+        self._void = False  # the saved position is of no use any more
 
     def meet(self, hub: bytes) -> None:
         """A hub has said who it is. Raises ``ProtocolError`` (WRONG_HUB) if it is another one."""
@@ -31,12 +42,30 @@ class Ledger:
                 f"and hub {hub.hex()[:16]} answered",
             )
 
+    def completed(self, result: Prepared | Planned | Committed) -> None:
+        """An effect has ended; the disk has what it applied."""
+        if self.position is not None:
+            beyond = (each for each in _applied(result) if each.seq > self.position.seq)
+            self.ahead.update((change.path, change.seq) for change in beyond)
+
+    def resume(self, under_way: Set[str]) -> None:
+        """The hub tells what follows the position: it has to name all that is beyond it here."""
+        self.unnamed = self.ahead.keys() | under_way
+
+    def forget(self) -> None:
+        """The log that the position speaks of is not the hub's: what follows is a snapshot."""
+        self.unnamed = set()
+        self._void = self._void or self.saving or self.position is not None
+        self.position = None
+        self.ahead.clear()
+
     def save(self, reached: Position | None) -> Save | None:
         """What there is to save, if anything; call it when nothing is being saved."""
         position = reached or self.position
-        if position == self.position and self._pinned:
+        if position == self.position and self._pinned and not self._void:
             return None
         self._pinned = self.saving = True
+        self._void = False
         return Save(self.hub, position)
 
     def saved(self, result: Saved) -> None:
@@ -45,5 +74,16 @@ class Ledger:
         The next position that is reached brings the next try: a failing disk is not pressed.
         """
         self.saving = False
-        if not result.error:
-            self.position = result.position
+        if result.error or self._void:
+            return
+        self.position = reached = result.position
+        if reached is not None:
+            self.ahead = {path: seq for path, seq in self.ahead.items() if seq > reached.seq}
+
+
+def _applied(result: Prepared | Planned | Committed) -> Iterator[Change]:
+    match result:
+        case Prepared():
+            yield from (each.change for each in result.outcomes if each.state is State.SATISFIED)
+        case Committed():
+            yield from (each.change for each in result.applied)

@@ -21,7 +21,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from protocol.messages import Kind
+from protocol.messages import Change, Kind
 from pyzsync_daemon.client.compare import unproven
 from pyzsync_daemon.client.displaced import put_away, version_at
 from pyzsync_daemon.client.entry import explain
@@ -50,6 +50,7 @@ def recover(replica: Replica) -> Recovered:
     result = Recovered()
     records: list[Record] = []
     gone: list[str] = []
+    deleted: list[Change] = []
     done: list[str] = []
     for intent in intents:
         try:
@@ -58,7 +59,7 @@ def recover(replica: Replica) -> Recovered:
                 records += _placed(replica, intent)
                 gone += _hidden(replica, intent)
             elif _removed(replica, intent):
-                gone.append(intent.change.path)
+                deleted.append(intent.change)
             result.kept += _settle(replica, intent, placed)
         except OSError as error:
             result.failed.append(explain(error, intent.change.path))
@@ -71,7 +72,7 @@ def recover(replica: Replica) -> Recovered:
             _sweep(replica, name, result)
     if intents or result.kept:
         syncfs(replica.root.fd)
-    replica.index.record(records, gone, done)
+    replica.index.record(records, gone, done, deleted)
     replica.trees.collect(replica.index.versions())
     return result
 

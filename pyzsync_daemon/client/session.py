@@ -7,12 +7,17 @@ The session outlives connections: transfers go on where they were when the hub i
     OFFLINE     nothing                                    connected() -> GREETING
     GREETING    Welcome, Goodbye                           Welcome     -> SYNCING
     SYNCING     Announce, every answer, Goodbye            lost()      -> OFFLINE
+    PARTING     the same, and pays no attention            lost()      -> OFFLINE
+
+A hub that was restored from a copy may resume a log that lacks what this replica has. All beyond
+the saved position has to be named before one comes; else the session parts, for a snapshot.
 
 Nothing here reads a clock or a disk; ``now`` is in seconds of any steady clock.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 
@@ -48,6 +53,7 @@ class Phase(Enum):
     OFFLINE = "offline"
     GREETING = "greeting"
     SYNCING = "syncing"
+    PARTING = "parting"
 
 
 ACCEPTS: dict[Phase, tuple[type, ...]] = {
@@ -55,6 +61,7 @@ ACCEPTS: dict[Phase, tuple[type, ...]] = {
     Phase.GREETING: (Welcome, Goodbye),
     Phase.SYNCING: (Announce, Hashlist, Blocks, Delta, Published, Failed, Goodbye),
 }
+ACCEPTS[Phase.PARTING] = ACCEPTS[Phase.SYNCING]
 
 
 class ClientSession:
@@ -71,12 +78,13 @@ class ClientSession:
         position: Position | None,
         inflight_bytes: int,
         max_requests: int = MAX_REQUESTS,
+        ahead: Mapping[str, int] | None = None,
     ) -> None:
         self.phase = Phase.OFFLINE
         self.goodbye: Goodbye | None = None
         self._agent = agent
         self._max_requests = max_requests
-        self._ledger = Ledger(hub, position)
+        self._ledger = Ledger(hub, position, ahead)
         self._pipeline = Pipeline(inflight_bytes)
         self._board = self._pipeline.board
         self._messages: list[Message] = []
@@ -85,7 +93,7 @@ class ClientSession:
         self._halted = ""  # the reason why deletions are held back
         self._unaudited = ""  # the reason why the last audit could not compare
         self._deletions: dict[str, Change] = {}  # announced since the last position
-        self._current = False  # a position has come since the greeting
+        self.current = False  # the hub has told all it had to tell, since the greeting
         self._audited: set[str] | None = None  # while an audit runs: paths it may not speak of
 
     # --- in ------------------------------------------------------------------------------------
@@ -94,15 +102,15 @@ class ClientSession:
         """A connection stands: greet the hub."""
         self.phase = Phase.GREETING
         self.goodbye = None
-        ledger = self._ledger
-        self._messages.append(Hello((PROTOCOL,), (), self._agent, ledger.hub, ledger.position))
+        known = self._ledger.hub, self._ledger.position
+        self._messages.append(Hello((PROTOCOL,), (), self._agent, *known))
 
     def lost(self) -> None:
         """The connection is gone. What was announced and not applied is announced again."""
         self.phase = Phase.OFFLINE
         self._messages.clear()
         self._pipeline.lost()
-        self._current = False
+        self.current = False
         self._snapshot = None
         self._deletions.clear()
 
@@ -110,6 +118,8 @@ class ClientSession:
         """A message has come. Raises ``ProtocolError`` when the conversation cannot go on."""
         if not isinstance(message, ACCEPTS[self.phase]):
             raise UnexpectedMessage(self.phase.value, type(message).__name__)
+        if self.phase is Phase.PARTING:
+            return
         match message:
             case Welcome():
                 self._welcome(message)
@@ -136,6 +146,7 @@ class ClientSession:
             case Audited():
                 self._redo(result)
             case _:
+                self._ledger.completed(result)
                 self._pipeline.complete(effect, result, now)
 
     # --- out -----------------------------------------------------------------------------------
@@ -155,15 +166,10 @@ class ClientSession:
         return self._board.wake_at()
 
     @property
-    def current(self) -> bool:
-        """The hub has told all that it had to tell, over the connection that stands."""
-        return self._current
-
-    @property
     def settled(self) -> bool:
         """The replica shows everything the hub has announced, but for ``problems``."""
         return (
-            self._current
+            self.current
             and self._snapshot is None
             and self._audited is None
             and not self._deletions
@@ -196,7 +202,9 @@ class ClientSession:
         self._pipeline.connected(min(message.requests, self._max_requests))
         if message.resumed:
             self._halted = ""
+            self._ledger.resume(self._board.stages.beyond(self.position))
         else:
+            self._ledger.forget()
             self._snapshot = Snapshot()
             self._board.forget_loose()
 
@@ -210,6 +218,7 @@ class ClientSession:
         for change in message.changes:
             if snapshot is not None:
                 snapshot.named.add(change.path)
+            self._ledger.unnamed.discard(change.path)
             self._deletions.pop(change.path, None)
             if change.kind is Kind.ABSENT:
                 self._deletions[change.path] = change
@@ -218,7 +227,10 @@ class ClientSession:
         position = message.position
         if position is None:
             return
-        self._current = True
+        if self._ledger.unnamed:
+            self._part()
+            return
+        self.current = True
         # All that the hub had to tell is told: now the deletions can be judged as a whole.
         for change in self._deletions.values():
             self._begin(change)
@@ -232,6 +244,13 @@ class ClientSession:
             # What is under way from an earlier connection has gone too, and may never be served.
             for path in sorted(self._board.stages.paths() - snapshot.named):
                 self._begin(Change(position.seq, path, Kind.ABSENT))
+
+    def _part(self) -> None:
+        """The hub's log is not the one that this replica has followed."""
+        self.phase = Phase.PARTING
+        reason = f"{len(self._ledger.unnamed)} paths of this replica are not in the hub's log"
+        self._ledger.forget()
+        self._messages.append(Goodbye(Code.NORMAL, reason))
 
     def _begin(self, change: Change) -> None:
         if self._audited is not None:
@@ -271,7 +290,7 @@ class ClientSession:
         """Save what has become known of the hub and of how far the replica follows it."""
         if self._ledger.saving:
             return
-        reached = None if self._halted else self._board.watermark.reached()
-        save = self._ledger.save(reached)
+        held = self._halted or self.phase is Phase.PARTING
+        save = self._ledger.save(None if held else self._board.watermark.reached())
         if save is not None:
             self._effects.append(save)

@@ -96,6 +96,11 @@ class Workbench:
         """How far the replica follows the hub."""
         return self._replica.index.position
 
+    @property
+    def ahead(self) -> dict[str, int]:
+        """The seq of what was applied beyond the position, by path."""
+        return self._replica.index.ahead
+
     def run(self, effect: Effect) -> Result:
         """Do one effect."""
         match effect:
@@ -140,7 +145,7 @@ class Workbench:
         try:
             self._replica.index.record(
                 [each.record for each in judged if each.record is not None],
-                [each.outcome.change.path for each in judged if each.forget],
+                deleted=[each.outcome.change for each in judged if each.forget],
             )
         except sqlite3.OperationalError as error:
             judged = [_unrecorded(each, error) for each in judged]

@@ -14,11 +14,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+_PACKED = struct.Struct("<QQqqI")  # an inode number may use all 64 bits; SQLite's have a sign
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -61,6 +63,15 @@ class Fingerprint:
         return cls(
             status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_mode
         )
+
+    def pack(self) -> bytes:
+        """As bytes, for a database."""
+        return _PACKED.pack(self.ino, self.size, self.mtime_ns, self.ctime_ns, self.mode)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Fingerprint:
+        """The fingerprint that ``pack`` made these bytes of."""
+        return cls(*_PACKED.unpack(packed))
 
     def same_content(self, other: Fingerprint) -> bool:
         """Whether inode, kind, size and mtime agree: what a rename or a link leaves alone."""

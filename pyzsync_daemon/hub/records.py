@@ -39,7 +39,6 @@ COLUMNS = (
     "path, kind, mode, mtime_ns, size, version, target, follows, flags, seq, fingerprint, racy"
 )
 
-_PRINT = struct.Struct("<QQqqI")
 _FIXED = struct.Struct("<QBIqQBIIII")
 
 
@@ -80,7 +79,7 @@ def to_row(record: Record) -> tuple[Any, ...]:
         change.follows,
         int(change.flags),
         change.seq,
-        _pack(record.fingerprint),
+        record.fingerprint and record.fingerprint.pack(),
         record.racy,
         path.rpartition(b"/")[0],
     )
@@ -101,7 +100,7 @@ def to_record(row: Sequence[Any]) -> Record:
         follows,
         Flag(flags),
     )
-    fingerprint = Fingerprint(*_PRINT.unpack(print_)) if print_ is not None else None
+    fingerprint = Fingerprint.unpack(print_) if print_ is not None else None
     return Record(change, fingerprint, bool(racy))
 
 
@@ -130,15 +129,3 @@ def chain(head: bytes, changes: Sequence[Change]) -> bytes:
         numbers = (change.seq, change.kind, change.mode, change.mtime_ns, change.size, change.flags)
         hasher.update(_FIXED.pack(*numbers, *map(len, texts)) + b"".join(texts))
     return hasher.digest()
-
-
-def _pack(fingerprint: Fingerprint | None) -> bytes | None:
-    if fingerprint is None:
-        return None
-    return _PRINT.pack(
-        fingerprint.ino,
-        fingerprint.size,
-        fingerprint.mtime_ns,
-        fingerprint.ctime_ns,
-        fingerprint.mode,
-    )

@@ -209,7 +209,9 @@ class ClientSide:
             clock=self._clock,
             step=lambda name: self.on_step(name),
         )
-        self.session = ClientSession("sim", self.workbench.hub, self.workbench.position, 2**24)
+        self.session = ClientSession(
+            "sim", self.workbench.hub, self.workbench.position, 2**24, ahead=self.workbench.ahead
+        )
         self.pending: list[Pending] = []
         self.session.audit()
         self.pump()
@@ -290,14 +292,6 @@ class ClientSide:
                     raise Killed(name)
 
         self.on_step = die
-
-    @property
-    def ahead(self) -> bool:
-        """It has, or works on, changes beyond the position that it has saved."""
-        position = self.workbench.position
-        records = self.workbench._replica.index.records()
-        beyond = position and any(record.change.seq > position.seq for record in records)
-        return bool(beyond) or not self.session.settled
 
     @property
     def level(self) -> bool:

@@ -97,7 +97,7 @@ def test_two_intents_of_one_path_do_not_hide_each_other(index):
 
 def test_the_position_comes_back(index, tmp_path):
     assert (index.hub, index.position) == (b"", None)
-    position = Position(b"e" * 16, 2**63, b"h" * 32)
+    position = Position(b"e" * 16, 2**63 - 1, b"h" * 32)
     index.save(b"hub", position)
     index.close()
     again = ClientIndex(tmp_path / "index.sqlite")
@@ -105,6 +105,19 @@ def test_the_position_comes_back(index, tmp_path):
     again.save(b"hub", None)
     assert again.position is None
     again.close()
+
+
+def test_what_is_applied_beyond_the_position_is_known_by_path(index):
+    index.record([record("a")])
+    assert index.ahead == {}  # without a position there is nothing to be beyond of
+    index.save(b"hub", Position(b"e" * 16, 6, b"h" * 32))
+    index.record([record("a"), record(ODD)], deleted=[Change(8, "b", Kind.ABSENT)])
+    index.record([], drop=["c"])
+    assert index.ahead == {"a": 7, ODD: 7, "b": 8}
+    index.save(b"hub", Position(b"e" * 16, 7, b"h" * 32))
+    assert index.ahead == {"b": 8}
+    index.save(b"hub", None)
+    assert index.ahead == {}
 
 
 def test_every_transaction_is_durable(index):

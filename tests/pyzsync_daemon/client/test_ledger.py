@@ -1,9 +1,9 @@
 import pytest
 
 from protocol.errors import Code, ProtocolError
-from pyzsync_daemon.client.effects import Save, Saved
+from pyzsync_daemon.client.effects import Commit, Prepare, Save, Saved
 from pyzsync_daemon.client.ledger import Ledger
-from tests.pyzsync_daemon.client.values import HUB, position
+from tests.pyzsync_daemon.client.values import HUB, committed, directory, position, ready
 
 
 def test_the_first_hub_is_pinned():
@@ -39,6 +39,36 @@ def test_only_a_new_position_is_saved():
     assert ledger.position == position(3)  # until it is on disk
     ledger.saved(Saved(position(4)))
     assert ledger.position == position(4)
+
+
+def test_a_forgotten_position_is_forgotten_on_disk_too():
+    ledger = Ledger(HUB, position(3), {"a": 4})
+    ledger.forget()
+    assert (ledger.position, ledger.ahead) == (None, {})
+    assert ledger.save(None) == Save(HUB, None)
+    ledger.saved(Saved(None))
+    assert ledger.save(None) is None
+
+
+def test_a_position_that_is_being_saved_can_be_forgotten():
+    ledger = Ledger(HUB, None)
+    assert ledger.save(position(3)) == Save(HUB, position(3))
+    ledger.forget()
+    ledger.saved(Saved(position(3)))
+    assert ledger.position is None
+    assert ledger.save(None) == Save(HUB, None)
+
+
+def test_only_what_is_beyond_the_position_has_to_be_named():
+    ledger = Ledger(HUB, position(3))
+    ledger.completed(committed(Commit((directory("a", 3), directory("b", 5)))))
+    ledger.completed(ready(Prepare((directory("c", 6),))))  # that is not applied
+    ledger.resume({"d"})
+    assert ledger.unnamed == {"b", "d"}
+    ledger.save(position(5))
+    ledger.saved(Saved(position(5)))
+    ledger.resume(set())
+    assert ledger.unnamed == set()
 
 
 def test_a_new_pin_keeps_the_position():

@@ -117,6 +117,11 @@ class Player:
         return [message.seq for message in self.sent if isinstance(message, Ack)]
 
 
+def ahead_of_the_hub():
+    """At position 3, with what it was told at 5, of a hub that resumes there."""
+    return Player(at=position(3), ahead={"a": 5}).connect()
+
+
 # --- the table of states ---
 
 
@@ -126,6 +131,9 @@ def in_phase(phase):
         player.session.connected()
     if phase is Phase.SYNCING:
         player.receive(welcome())
+    if phase is Phase.PARTING:
+        player = ahead_of_the_hub()
+        player.receive(Announce((), position(4)))
     assert player.session.phase is phase
     return player
 
@@ -455,7 +463,7 @@ def test_deletions_that_the_guard_holds_back_hold_the_position_back():
     assert player.session.problems == {".": "all 300 entries are gone"}
     player.receive(Announce((directory("b", 10),), position(10)))
     player.run()
-    assert player.session.position == position(3)
+    assert player.session.position is None  # that of a log which the hub does not have
     player.session.lost()
     player.connect(resumed=False)
     player.receive(snapshot(directory("a", 1), directory("b", 10), at=position(10)))
@@ -464,16 +472,65 @@ def test_deletions_that_the_guard_holds_back_hold_the_position_back():
     assert player.session.position == position(10)
 
 
-def test_a_hub_that_knows_the_position_again_ends_the_halt():
-    player = Player(at=position(3)).connect(resumed=False)
-    player.receive(snapshot(at=position(1)))
-    player.complete(player.due(Prune), Pruned((), "gone"))
-    player.session.lost()
-    player.connect(resumed=True)
-    player.receive(Announce((directory("b", 4),), position(4)))
+# --- a hub whose log was restored from a copy ---
+
+
+def test_what_is_beyond_the_position_has_to_be_named_before_one_comes():
+    player = ahead_of_the_hub()
+    player.receive(Announce((directory("a", 4),), None), Announce((), position(4)))
     player.run()
-    assert player.session.problems == {}
+    assert player.session.phase is Phase.SYNCING
     assert player.session.position == position(4)
+
+
+def test_a_log_that_lacks_what_is_here_is_parted_from_for_a_snapshot():
+    player = ahead_of_the_hub()
+    player.receive(Announce((directory("b", 4),), position(4)))
+    assert player.session.phase is Phase.PARTING
+    assert player.sent[-1] == Goodbye(
+        Code.NORMAL, "1 paths of this replica are not in the hub's log"
+    )
+    player.receive(Announce((directory("c", 5),), position(5)))  # it was on its way
+    player.run()
+    assert player.session.position is None  # and so on the disk
+    player.session.lost()
+    player.session.connected()
+    player.take()
+    assert player.sent[-1].position is None
+    player.receive(welcome(resumed=False), snapshot(directory("b", 4), at=position(4)))
+    player.complete(player.due(Prune), Pruned((absent("a", 0),)))
+    player.run()
+    assert player.session.position == position(4)
+
+
+def test_what_is_under_way_counts_as_well_as_what_is_applied():
+    player = Player(at=position(3)).connect()
+    player.receive(Announce((directory("a", 5),), None))
+    player.session.lost()
+    player.connect()
+    player.receive(Announce((), position(4)))
+    assert player.session.phase is Phase.PARTING
+
+
+def test_what_was_applied_in_this_life_counts_too():
+    player = Player(at=position(3)).connect()
+    player.receive(Announce((directory("a", 5),), None))
+    player.run()
+    player.session.lost()
+    player.connect()
+    player.receive(Announce((), position(4)))
+    assert player.session.phase is Phase.PARTING
+
+
+def test_what_a_saved_position_covers_need_not_be_named():
+    player = Player(at=position(3)).connect()
+    player.receive(Announce((directory("a", 5),), position(5)))
+    player.run()
+    player.session.lost()
+    player.connect()
+    player.receive(Announce((), position(5)))
+    player.run()
+    assert player.session.phase is Phase.SYNCING
 
 
 def test_news_may_not_interrupt_a_snapshot():
