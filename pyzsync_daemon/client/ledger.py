@@ -27,7 +27,7 @@ class Ledger:
         self.position = position
         self.saving = False
         self.ahead = dict(ahead or {})
-        self.unnamed: set[str] = set()  # paths that the hub's log, resumed, has yet to name
+        self.unnamed: set[str] = set()  # paths that a log which goes on has yet to name
         self._pinned = True  # the identity is saved, or being saved
         self._void = False  # the saved position is of no use any more
 
@@ -48,8 +48,9 @@ class Ledger:
             beyond = (each for each in _applied(result) if each.seq > self.position.seq)
             self.ahead.update((change.path, change.seq) for change in beyond)
 
-    def resume(self, under_way: Set[str]) -> None:
-        """The hub tells what follows the position: it has to name all that is beyond it here."""
+    def greet(self, under_way: Set[str]) -> None:
+        """The hub is told the position. A log that goes on from there has to name all that is
+        beyond it here, also what a position covers that is saved before the hub answers."""
         self.unnamed = self.ahead.keys() | under_way
 
     def forget(self) -> None:

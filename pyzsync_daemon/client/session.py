@@ -103,6 +103,7 @@ class ClientSession:
         self.phase = Phase.GREETING
         self.goodbye = None
         known = self._ledger.hub, self._ledger.position
+        self._ledger.greet(self._board.stages.beyond(self.position))
         self._messages.append(Hello((PROTOCOL,), (), self._agent, *known))
 
     def lost(self) -> None:
@@ -202,7 +203,6 @@ class ClientSession:
         self._pipeline.connected(min(message.requests, self._max_requests))
         if message.resumed:
             self._halted = ""
-            self._ledger.resume(self._board.stages.beyond(self.position))
         else:
             self._ledger.forget()
             self._snapshot = Snapshot()

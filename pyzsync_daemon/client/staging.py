@@ -20,12 +20,12 @@ from contextlib import contextmanager
 
 from blake3 import blake3
 
+from pyzsync_daemon.client.remains import Remains, worth_keeping
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.syscalls import Unsupported, begin_sync, punch
 
 HOME = ".pyzsync"
 STAGING = f"{HOME}/staging"
-KEPT_REMAINS = 2  # interrupted transfers of one path that are worth searching
 PART = ".part"
 _KEY = 32
 _HOLE = 4096  # what file systems give holes in
@@ -209,8 +209,7 @@ class Staging:
     def leave(self, name: str) -> None:
         """A staging file was given up: an old file for the next transfer of its path.
 
-        What is no file, and all but the fullest ``KEPT_REMAINS``, is removed: after a crash, the
-        newest may be one that was only just begun.
+        What is no file is removed, and so are those of the path that are not worth searching.
         """
         status = self.lstat(name)
         if status is None or not stat.S_ISREG(status.st_mode):
@@ -220,10 +219,9 @@ class Staging:
         os.chmod(name, 0o600, dir_fd=self.fd)
         with self._lock:
             left = self._remains.setdefault(name[:_KEY], [])
-            left.append(name)
-            left.sort(key=self.filled)
-            surplus, left[:] = left[:-KEPT_REMAINS], left[-KEPT_REMAINS:]
-        for each in surplus:
+            found = [*left, name]
+            left[:] = worth_keeping(map(self._remains_of, found))
+        for each in set(found).difference(left):
             self.remove(each)
 
     def give_up(self, name: str) -> str:
@@ -247,8 +245,13 @@ class Staging:
     def has_most(self, name: str, version: bytes) -> bool:
         """Whether at least half of this version seems to be in what an earlier transfer left."""
         status = self.lstat(name)
-        is_it = name[_KEY + 1 : _KEY + 17] == _mark(version)
+        is_it = _marked(name) == _mark(version)
         return is_it and status is not None and 2 * self.filled(name) >= status.st_size > 0
+
+    def _remains_of(self, name: str) -> Remains:
+        status = self.lstat(name)
+        written = status.st_mtime_ns if status is not None else 0
+        return Remains(name, _marked(name), self.filled(name), written)
 
     def _rename(self, name: str, new: str) -> str:
         if new != name:
@@ -287,6 +290,10 @@ def write_fully(fd: int, offset: int, view: memoryview) -> None:
 
 def _key(path: str) -> str:
     return blake3(os.fsencode(path)).hexdigest()[:_KEY]
+
+
+def _marked(name: str) -> str:
+    return name[_KEY + 1 : _KEY + 17]
 
 
 def _mark(version: bytes) -> str:

@@ -48,7 +48,7 @@ def the_head_of_a_position_is_ignored(patch):
 
 def what_was_applied_beyond_a_position_is_forgotten(patch):
     """A log that was restored from a copy is followed, though it never names what came after."""
-    patch.setattr(Ledger, "resume", lambda *_: None)
+    patch.setattr(Ledger, "greet", lambda *_: None)
 
 
 def a_prune_ignores_what_was_announced_meanwhile(patch):

@@ -63,11 +63,11 @@ def test_only_what_is_beyond_the_position_has_to_be_named():
     ledger = Ledger(HUB, position(3))
     ledger.completed(committed(Commit((directory("a", 3), directory("b", 5)))))
     ledger.completed(ready(Prepare((directory("c", 6),))))  # that is not applied
-    ledger.resume({"d"})
+    ledger.greet({"d"})
     assert ledger.unnamed == {"b", "d"}
     ledger.save(position(5))
     ledger.saved(Saved(position(5)))
-    ledger.resume(set())
+    ledger.greet(set())
     assert ledger.unnamed == set()
 
 

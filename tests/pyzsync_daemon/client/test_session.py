@@ -522,6 +522,19 @@ def test_what_was_applied_in_this_life_counts_too():
     assert player.session.phase is Phase.PARTING
 
 
+def test_a_position_that_is_saved_after_the_greeting_excuses_nothing():
+    player = Player(at=position(3)).connect()
+    player.receive(Announce((directory("a", 5),), position(5)))
+    while not any(isinstance(each, Save) for each in player.effects):
+        effect = player.effects.pop(0)
+        player.complete(effect, {Prepare: ready, Commit: committed}[type(effect)](effect))
+    player.session.lost()
+    player.session.connected()  # at 3
+    player.run()
+    player.receive(welcome(), Announce((), position(4)))
+    assert player.session.phase is Phase.PARTING
+
+
 def test_what_a_saved_position_covers_need_not_be_named():
     player = Player(at=position(3)).connect()
     player.receive(Announce((directory("a", 5),), position(5)))
