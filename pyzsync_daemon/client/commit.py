@@ -130,7 +130,6 @@ def _intend(replica: Replica, items: list[Item]) -> None:
             expected=local.fingerprint,
             ours=item.let_go,
             displaces=local.version,
-            announced=entry.announced,
         )
     replica.index.intend(item.intent for item in items if item.intent is not None)
     replica.step("intent")
@@ -194,7 +193,7 @@ def _record(replica: Replica, items: list[Item]) -> None:
             continue
         if item.entry.action is Action.PLACE and item.entry.local.is_a(Kind.DIRECTORY):
             gone += [record.change.path for record in replica.index.beneath(path)]
-        if item.record is not None and item.entry.announced:
+        if item.record is not None:
             records.append(item.record)
         elif item.entry.action is Action.REMOVE:
             deleted.append(item.change)

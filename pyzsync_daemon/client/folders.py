@@ -76,7 +76,7 @@ class Folders:
         for path in {**self._entered, **given}:
             recorded = records[path].change if path in records else None
             change = given.get(path, recorded)
-            if change is None or change.kind is not Kind.DIRECTORY:
+            if change is None or change.kind is not Kind.DIRECTORY or not change.seq:
                 mode, mtime_ns = self._entered.get(path), None
             else:
                 mode, mtime_ns = change.mode, change.mtime_ns

@@ -35,7 +35,7 @@ CREATE TABLE intents (
     path BLOB NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, mode INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL, size INTEGER NOT NULL, version BLOB NOT NULL, target BLOB NOT NULL,
     flags INTEGER NOT NULL, name TEXT PRIMARY KEY, staged BLOB, expected BLOB,
-    ours INTEGER NOT NULL, displaces BLOB NOT NULL, announced INTEGER NOT NULL
+    ours INTEGER NOT NULL, displaces BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE ahead (path BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -64,8 +64,7 @@ class Intent:
     ``name`` is its name in staging: before, the new entry's; afterwards, that of what it
     displaced. ``staged`` is the new entry (None: a deletion), ``expected`` what is thought to be
     at the path (None: nothing). With ``ours`` that is the hub's and may be let go (``displaces``
-    is its version, if it is a file); otherwise it goes aside. ``announced`` is False for a parent
-    directory that the hub has not announced yet: it is made, but not recorded.
+    is its version, if it is a file); otherwise it goes aside.
     """
 
     change: Change
@@ -74,7 +73,6 @@ class Intent:
     expected: Fingerprint | None
     ours: bool
     displaces: bytes
-    announced: bool
 
 
 class ClientIndex:
@@ -196,17 +194,16 @@ class ClientIndex:
                 each.expected and each.expected.pack(),
                 each.ours,
                 each.displaces,
-                each.announced,
             )
             for each in intents
         ]
         with self._lock, transaction(self._db) as db:
-            db.executemany(f"INSERT OR REPLACE INTO intents VALUES ({_marks(15)})", rows)  # noqa: S608
+            db.executemany(f"INSERT OR REPLACE INTO intents VALUES ({_marks(14)})", rows)  # noqa: S608
 
     def intents(self) -> list[Intent]:
         """What was under way, parents before children."""
         query = (
-            f"SELECT {_CHANGE}, name, staged, expected, ours, displaces, announced "  # noqa: S608
+            f"SELECT {_CHANGE}, name, staged, expected, ours, displaces "  # noqa: S608
             "FROM intents ORDER BY path"
         )
         with self._lock:
@@ -222,7 +219,6 @@ class ClientIndex:
                 row[11] and Fingerprint.unpack(row[11]),
                 bool(row[12]),
                 row[13],
-                bool(row[14]),
             )
             for row in rows
         ]

@@ -113,18 +113,14 @@ def _put_back(replica: Replica, intent: Intent, name: str) -> bool:
 def _placed(replica: Replica, intent: Intent) -> list[Record]:
     """What to record, unless a later commit has recorded more of the same entry."""
     assert intent.staged is not None
-    if not intent.announced or _known(replica, intent):
+    if _known(replica, intent):
         return []
     return [Record(intent.change, unproven(intent.staged))]
 
 
 def _hidden(replica: Replica, intent: Intent) -> list[str]:
     """Paths whose records ended when the entry was placed."""
-    if _known(replica, intent):
-        return []
-    if not intent.announced:
-        return [intent.change.path]
-    if intent.change.kind is Kind.DIRECTORY:
+    if _known(replica, intent) or intent.change.kind is Kind.DIRECTORY:
         return []
     return [record.change.path for record in replica.index.beneath(intent.change.path)]
 

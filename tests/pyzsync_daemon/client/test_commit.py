@@ -50,7 +50,7 @@ def test_large_batches_are_synced_at_once(client, hub):
     assert client.tree()["d1/4"] == b"4"
 
 
-def test_missing_parents_are_made_and_recorded_when_they_are_announced(client, hub):
+def test_missing_parents_are_made_and_go_with_what_they_were_made_for(client, hub):
     client.apply(hub.file("a/b/f", b"bytes"))
     assert client.tree() == {"a": None, "a/b": None, "a/b/f": b"bytes"}
     client.apply(
@@ -58,8 +58,22 @@ def test_missing_parents_are_made_and_recorded_when_they_are_announced(client, h
     )
     assert stat.S_IMODE(os.lstat(client.root / "a").st_mode) == 0o750
     client.apply(hub.absent("a/b/f"), hub.absent("a/b"), hub.absent("a"))
-    # The hub never announced a/b, so it is not ours to remove.
-    assert client.tree() == {"a": None, "a/b": None, "more": b"x", "other": b"x"}
+    # Nobody but us made a/b, though the hub never announced that it was there.
+    assert client.tree() == {"more": b"x", "other": b"x"}
+
+
+def test_a_parent_that_was_there_stays(client, hub):
+    (client.root / "a").mkdir()
+    client.apply(hub.file("a/f", b"bytes"))
+    client.apply(hub.absent("a/f"), hub.absent("a"))
+    assert client.tree() == {"a": None}
+
+
+def test_a_parent_that_is_not_announced_yet_keeps_its_times(client, hub):
+    client.apply(hub.file("a/f", b"bytes"))
+    before = os.lstat(client.root / "a").st_mtime_ns
+    client.apply(hub.file("a/g", b"bytes"))
+    assert os.lstat(client.root / "a").st_mtime_ns >= before > 0
 
 
 def test_a_local_file_in_the_way_of_a_parent_is_kept_aside(client, hub, renameat2):

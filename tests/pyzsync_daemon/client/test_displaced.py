@@ -24,7 +24,7 @@ def displace(client, hub, replica):
         record = replica.index.get(path)
         version = record.change.version if version is None and record is not None else b""
         (client.root / path).rename(client.root / STAGING / "name")
-        return Intent(hub.absent(path), "name", None, expected, ours, version, True)
+        return Intent(hub.absent(path), "name", None, expected, ours, version)
 
     return move
 
@@ -65,7 +65,7 @@ def test_a_link_of_ours_goes_and_another_is_kept(client, hub, replica, displace)
 
 
 def test_nothing_displaced_is_nothing_to_do(replica, hub):
-    intent = Intent(hub.absent("f"), "name", None, None, False, b"", True)
+    intent = Intent(hub.absent("f"), "name", None, None, False, b"")
     assert put_away(replica, intent, "name") == ""
 
 
@@ -135,7 +135,7 @@ def test_what_is_written_after_it_was_looked_at_is_not_lost(
         record = replica.index.get(path)
         expected = Fingerprint.of(os.lstat(client.root / top))
         (client.root / top).rename(client.root / STAGING / "name")
-        intent = Intent(hub.absent(top), "name", None, expected, True, record.change.version, True)
+        intent = Intent(hub.absent(top), "name", None, expected, True, record.change.version)
         put_away(replica, intent, "name")
     assert client.conflicts() == [b"late!"]
 

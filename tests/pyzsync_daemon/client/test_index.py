@@ -80,8 +80,8 @@ def test_a_refreshed_fingerprint_does_not_touch_a_newer_record(index):
 
 
 def test_intents_come_back_parents_first_until_they_are_done(index):
-    child = Intent(record("p/c").change, "one", FINGERPRINT, None, False, b"", True)
-    parent = Intent(record("p").change, "two", None, FINGERPRINT, True, b"v" * 32, False)
+    child = Intent(record("p/c").change, "one", FINGERPRINT, None, False, b"")
+    parent = Intent(record("p").change, "two", None, FINGERPRINT, True, b"v" * 32)
     index.intend([child, parent])
     assert index.intents() == [parent, child]
     index.record([record("p")], done=["two"])
@@ -89,7 +89,7 @@ def test_intents_come_back_parents_first_until_they_are_done(index):
 
 
 def test_two_intents_of_one_path_do_not_hide_each_other(index):
-    first = Intent(record("p").change, "one", FINGERPRINT, None, False, b"", True)
+    first = Intent(record("p").change, "one", FINGERPRINT, None, False, b"")
     index.intend([first])
     index.intend([replace(first, name="two")])
     assert {intent.name for intent in index.intents()} == {"one", "two"}
@@ -127,6 +127,6 @@ def test_every_transaction_is_durable(index):
 
 def test_an_intent_never_leads_out_of_staging(index):
     change = Change(1, "f", Kind.ABSENT)
-    index.intend([Intent(change, "../f", None, None, True, b"", True)])
+    index.intend([Intent(change, "../f", None, None, True, b"")])
     with pytest.raises(sqlite3.DatabaseError, match=r"an intent has the name '\.\./f'"):
         index.intents()

@@ -28,7 +28,7 @@ def item(replica, hub, local, action=Action.PLACE, let_go=True):
     staged = replica.staging.lstat(name)
     made = Item(Entry(change, action, local, name), change, let_go)
     fingerprint = staged and Fingerprint.of(staged)
-    made.intent = Intent(change, name, fingerprint, local.fingerprint, let_go, local.version, True)
+    made.intent = Intent(change, name, fingerprint, local.fingerprint, let_go, local.version)
     return made
 
 

@@ -230,7 +230,7 @@ def test_a_crash_in_recovery_is_recovered_from(client, hub, killed, monkeypatch)
 def test_an_old_intent_does_not_undo_what_was_recorded_since(client, hub):
     client.apply(hub.file("f", b"new", mode=0o600))
     found = Fingerprint.of(os.lstat(client.root / "f"))
-    stale = Intent(hub.file("f", b"new"), "name", found, None, False, b"", True)
+    stale = Intent(hub.file("f", b"new"), "name", found, None, False, b"")
     client.bench._replica.index.intend([stale])
     client.reopen()
     assert client.bench._replica.index.get("f").change.mode == 0o600
