@@ -3,7 +3,7 @@
 push    the client holds OLD, which the hub has just replaced by NEW
 pull    the client begins with OLD in its directory; the hub has only ever had NEW
 
-Beside them the peak memory of both processes, first reading and hashing included.
+Beside them the peak memory of both processes, with reading and hashing the file.
 """
 
 from __future__ import annotations
@@ -41,13 +41,12 @@ class Place:
         self.work, self.old, self.new = work, old, new
         self.hub, self.replica = work / "hub", work / "replica"
 
-    def lay(self, hub: Path, replica: Path | None) -> None:
+    def lay(self, hub: Path, replica: Path) -> None:
         """Begin anew with these files."""
         for root, source in ((self.hub, hub), (self.replica, replica)):
             shutil.rmtree(root, ignore_errors=True)
             root.mkdir(parents=True)
-            if source is not None:
-                shutil.copyfile(source, root / NAME)
+            shutil.copyfile(source, root / NAME)
 
     def publish(self, source: Path) -> None:
         """Replace the hub's file, as an editor does."""
@@ -66,6 +65,13 @@ class Place:
                 yield hub, relay
         finally:
             await hub.stop(30)
+
+    async def adopt(self, relay: Relay) -> None:
+        """A client that brings the replica up to date, and ends."""
+        arguments = ["client", str(self.replica), "--hub", relay.url, "--once"]
+        client = await Daemon.start("client", arguments, self.work / "client.log")
+        if code := await client.wait(BOUND):
+            raise client.ended(code)
 
     @asynccontextmanager
     async def following(self, relay: Relay) -> AsyncIterator[Daemon]:
@@ -103,15 +109,29 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def _quiet(relay: Relay) -> None:
+    """Wait until nothing has travelled for a second."""
+    seen = -1
+    while seen != relay.carried:
+        seen = relay.carried
+        await asyncio.sleep(1)
+
+
 async def push(place: Place) -> Carried:
     """One version behind, connected."""
-    place.lay(place.old, None)
-    async with place.serving() as (hub, relay), place.following(relay) as client:
-        path, size = place.replica / NAME, place.old.stat().st_size
-        await until(lambda: path.exists() and path.stat().st_size == size)
-        # A record is believed once it is older than a file system's clock may be wrong.
+    place.lay(place.old, place.old)
+    async with place.serving() as (hub, relay):
+        # One that ends has adopted the file. Its record is believed once it is older than a file
+        # system's clock may be wrong.
+        await place.adopt(relay)
         await asyncio.sleep(3)
-        return await _until_replaced(place, hub, client, relay, lambda: place.publish(place.new))
+        before = relay.carried
+        async with place.following(relay) as client:
+            await until(lambda: relay.carried > before)
+            await _quiet(relay)
+            return await _until_replaced(
+                place, hub, client, relay, lambda: place.publish(place.new)
+            )
 
 
 async def pull(place: Place) -> Carried:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyzsync.blueprint import Blueprint
-from pyzsync.grid import LEAF, WINDOW, node_size
+from pyzsync.grid import KEPT_WIDTH, LEAF, WINDOW, node_size
 from pyzsync.kernel import Matcher
 from pyzsync.match import compare_same_offset, slide
 from pyzsync.relink import relink
@@ -30,6 +30,8 @@ ReadLeaves = Callable[[int, Runs], bytes]
 _PASSES = 3
 # A copy that overlaps the one before it is cut. What is left costs more than so few literal bytes.
 _LEAST_COPY = 32
+# Nodes made into copies at once: bounds temporary copies to a few megabytes.
+_CHUNK = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,16 +99,28 @@ def literals(steps: Steps, read: ReadLeaves) -> Iterator[memoryview]:
 
 def _aligned(old: HashTree, new: HashTree) -> _Copies:
     """What the trees tell: leaves at the same offsets, and leaves that moved by whole leaves."""
-    target = Target(new.version, new.length, new.base)
+    # Of the width that the trees keep, so that no column is copied.
+    target = Target(new.version, new.length, new.base, KEPT_WIDTH)
     target.add_level(new, new.base)
     blueprint = Blueprint(new.length, new.base)
     compare_same_offset(blueprint, target, old, new.base)
     slide(blueprint, target, old, 0, new.base)
     relink(blueprint.source, old.hashes(old.base), new.hashes(new.base), blueprint.unit)
-    nodes = np.flatnonzero(blueprint.source >= 0)
-    at = nodes * blueprint.unit
-    size = np.minimum(at + blueprint.unit, new.length) - at
-    return _Copies(at, blueprint.source[nodes], size).merged()
+    return _copies_of(blueprint)
+
+
+def _copies_of(blueprint: Blueprint) -> _Copies:
+    """Its copies, merged a part at a time: a row for each node would be 24 bytes of memory."""
+    none = np.zeros(0, dtype=np.int64)
+    parts = [_Copies(none, none, none)]
+    for start in range(0, len(blueprint.source), _CHUNK):
+        source = blueprint.source[start : start + _CHUNK]
+        nodes = np.flatnonzero(source >= 0)
+        at = (nodes + start) * blueprint.unit
+        size = np.minimum(at + blueprint.unit, blueprint.length) - at
+        parts.append(_Copies(at, source[nodes], size).merged())
+    columns = ([getattr(part, name) for part in parts] for name in ("at", "source", "size"))
+    return _Copies(*map(np.concatenate, columns)).merged()
 
 
 def _rolled(copies: _Copies, old: HashTree, new: HashTree, read: ReadLeaves) -> _Copies:

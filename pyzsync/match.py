@@ -31,12 +31,15 @@ def compare_same_offset(
 
     ``old_base`` is where the old tree's file begins in the space of old bytes.
     """
-    nodes = _wanted(blueprint, target, level)
-    if not len(nodes) or not old.has(level):
+    if not old.has(level):
         return 0
-    nodes = nodes[nodes < len(old.hashes(level))]
-    nodes = nodes[_equal(target.hashes(level), nodes, old.hashes(level), nodes)]
-    return blueprint.fill("compare", level, nodes, old_base + nodes * node_size(level))
+    wanted, have, found = target.hashes(level), old.hashes(level), 0
+    mask = _wanted(blueprint, target, level)[: len(have)]
+    for part in _chunks(len(mask)):
+        nodes = np.flatnonzero(mask[part]) + part.start
+        nodes = nodes[_equal(wanted, nodes, have, nodes)]
+        found += blueprint.fill("compare", level, nodes, old_base + nodes * node_size(level))
+    return found
 
 
 def slide(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, level: int) -> int:
@@ -52,19 +55,45 @@ def slide(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, le
 
 
 def _join(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, level: int) -> int:
-    """Match nodes of ``level`` with the old tree's nodes of that level, wherever they are."""
-    nodes = _wanted(blueprint, target, level)
-    if not len(nodes) or not old.has(level):
+    """Match nodes of ``level`` with the old tree's nodes of that level, wherever they are.
+
+    Equal nodes have equal weak sums, so one share of the sums after the other is looked at: the
+    tables of millions of nodes would take a hundred bytes each.
+    """
+    if not old.has(level):
         return 0
-    wanted, have = target.hashes(level), old.hashes(level)
+    wanted, have, found = target.hashes(level), old.hashes(level), 0
+    mask = _wanted(blueprint, target, level)
+    bits = (int(np.count_nonzero(mask)) // _CHUNK).bit_length()
+    for share in range(1 << bits):
+        nodes = np.flatnonzero(mask & _in_share(wanted, bits, share))
+        if len(nodes):
+            places = np.flatnonzero(_in_share(have, bits, share))
+            nodes, source = _pairs(wanted, nodes, have, places)
+            found += blueprint.fill("slide", level, nodes, old_base + source * node_size(level))
+    return found
+
+
+def _in_share(hashes: Hashes, bits: int, share: int) -> Mask:
+    """Which nodes' weak sums begin with these bits?"""
+    if not bits:
+        return np.ones(len(hashes), dtype=np.bool_)
+    mask: Mask = hashes.weak >> np.uint32(32 - bits) == share
+    return mask
+
+
+def _pairs(
+    wanted: Hashes, nodes: NDArray[np.int64], have: Hashes, places: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Those of the wanted nodes that are among these places of the others, each with the first."""
     lookup = Lookup(_keys(wanted.take(nodes)))
     where = np.full(len(lookup.keys), -1, dtype=np.int64)
-    for part in _chunks(len(have)):
-        _keep_first(where, *lookup.find(_keys(have[part])), part.start)
-    source = where[lookup.inverse]
-    nodes, source = nodes[source >= 0], source[source >= 0]
+    for part in _chunks(len(places)):
+        _keep_first(where, *lookup.find(_keys(have.take(places[part]))), part.start)
+    at = where[lookup.inverse]
+    nodes, source = nodes[at >= 0], places[at[at >= 0]]
     same = _equal(wanted, nodes, have, source)
-    return blueprint.fill("slide", level, nodes[same], old_base + source[same] * node_size(level))
+    return nodes[same], source[same]
 
 
 def _slide_sums(
@@ -76,7 +105,7 @@ def _slide_sums(
     the node before or after it stands beside it there too: a false one then needs two accidents.
     What stands alone is left to a finer level, where its children are each other's neighbours.
     """
-    nodes = _wanted(blueprint, target, level)
+    nodes = np.flatnonzero(_wanted(blueprint, target, level))
     if (
         len(nodes)
         and target.length % node_size(level)
@@ -130,9 +159,9 @@ def _agrees(
     return agrees
 
 
-def _wanted(blueprint: Blueprint, target: Target, level: int) -> NDArray[np.int64]:
-    """Nodes of ``level`` that are known and have missing bytes."""
-    return np.flatnonzero(target.known(level) & blueprint.unmatched(level))
+def _wanted(blueprint: Blueprint, target: Target, level: int) -> Mask:
+    """Which nodes of ``level`` are known and have missing bytes."""
+    return target.known(level) & blueprint.unmatched(level)
 
 
 def _equal(a: Hashes, a_nodes: NDArray[np.int64], b: Hashes, b_nodes: NDArray[np.int64]) -> Mask:

@@ -11,6 +11,9 @@ from pyzsync.hashes import Hashes
 # form); in longer ones every copy is long enough already.
 _ROUNDS = 1024
 
+# Nodes looked at at once: bounds temporary copies to a few megabytes.
+_CHUNK = 1 << 17
+
 
 def relink(source: NDArray[np.int64], old: Hashes, new: Hashes, unit: int) -> None:
     """Move sources (old offsets of the new nodes, -1: none) to equal old nodes, in place.
@@ -32,8 +35,12 @@ def relink(source: NDArray[np.int64], old: Hashes, new: Hashes, unit: int) -> No
 
 def _breaks(source: NDArray[np.int64], side: int, unit: int) -> NDArray[np.int64]:
     """Nodes whose neighbour before them (``side`` 1; -1: behind them) is copied from elsewhere."""
-    nodes = np.arange(1, len(source)) if side == 1 else np.arange(len(source) - 1)
-    return nodes[_is_break(source, nodes, side, unit)]
+    first, stop = (1, len(source)) if side == 1 else (0, len(source) - 1)
+    found = [np.zeros(0, dtype=np.int64)]
+    for start in range(first, stop, _CHUNK):
+        nodes = np.arange(start, min(start + _CHUNK, stop))
+        found.append(nodes[_is_break(source, nodes, side, unit)])
+    return np.concatenate(found)
 
 
 def _is_break(

@@ -61,7 +61,8 @@ class Target:
         if (tree.version, tree.length) != (self.version, self.length):
             raise ValueError("this is the tree of another version")
         self._count(level)
-        self._hashes[level] = tree.hashes(level).cut(self.width)
+        nodes = tree.hashes(level)
+        self._hashes[level] = nodes if nodes.width == self.width else nodes.cut(self.width)
         self._known[level] = np.ones(len(self._hashes[level]), dtype=np.bool_)
 
     def known(self, level: int) -> Mask:

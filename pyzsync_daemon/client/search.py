@@ -47,6 +47,10 @@ class Old(Protocol):
         """Where each file begins, and its tree."""
         ...
 
+    def rest(self) -> None:
+        """The trees are not needed any more."""
+        ...
+
     def read(self, offset: int, size: int) -> bytes:
         """Old bytes; fewer where a file has shrunk or gone."""
         ...
@@ -81,6 +85,7 @@ class Search:
         finer = self._next(level)
         if not finer:
             self._trees = None  # 24 bytes a leaf, and no longer needed
+            self._old.rest()
         return finer
 
     def _add(self, hashlist: Hashlist) -> bool:

@@ -53,7 +53,11 @@ class DeltaMaker:
         """
         old, new = self._tree(query.old), self._tree(query.new)
         self.made += 1
-        parts = make_delta(query, old, new, lambda *leaves: self._read(new, *leaves), bounds)
+        try:
+            parts = make_delta(query, old, new, lambda *leaves: self._read(new, *leaves), bounds)
+        finally:
+            for version in (query.old, query.new):
+                self._store.rest(version)
         return None if parts is None else tuple(map(encode, parts))
 
     def _tree(self, version: bytes) -> HashTree:
