@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyzsync.blueprint import Blueprint
-from pyzsync.grid import KEPT_WIDTH, LEAF, WINDOW, node_size
+from pyzsync.grid import LEAF, WINDOW, node_size
 from pyzsync.kernel import Matcher
 from pyzsync.match import compare_same_offset, slide
 from pyzsync.relink import relink
@@ -99,13 +99,15 @@ def literals(steps: Steps, read: ReadLeaves) -> Iterator[memoryview]:
 
 def _aligned(old: HashTree, new: HashTree) -> _Copies:
     """What the trees tell: leaves at the same offsets, and leaves that moved by whole leaves."""
-    # Of the width that the trees keep, so that no column is copied.
-    target = Target(new.version, new.length, new.base, KEPT_WIDTH)
+    target = Target(new.version, new.length, new.base)
     target.add_level(new, new.base)
     blueprint = Blueprint(new.length, new.base)
     compare_same_offset(blueprint, target, old, new.base)
     slide(blueprint, target, old, 0, new.base)
+    del target  # 12 bytes a node
     relink(blueprint.source, old.hashes(old.base), new.hashes(new.base), blueprint.unit)
+    old.rest()
+    new.rest()
     return _copies_of(blueprint)
 
 

@@ -7,6 +7,7 @@ that are still unmatched, marks what it finds in the blueprint, and returns the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ def compare_same_offset(
         nodes = np.flatnonzero(mask[part]) + part.start
         nodes = nodes[_equal(wanted, nodes, have, nodes)]
         found += blueprint.fill("compare", level, nodes, old_base + nodes * node_size(level))
+        old.rest()
     return found
 
 
@@ -57,43 +59,61 @@ def slide(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, le
 def _join(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, level: int) -> int:
     """Match nodes of ``level`` with the old tree's nodes of that level, wherever they are.
 
-    Equal nodes have equal weak sums, so one share of the sums after the other is looked at: the
-    tables of millions of nodes would take a hundred bytes each.
+    The finds are compared in order at the end, when the old tree is passed over once more.
     """
-    if not old.has(level):
+    mask = _wanted(blueprint, target, level)
+    if not old.has(level) or not mask.any():
         return 0
     wanted, have, found = target.hashes(level), old.hashes(level), 0
-    mask = _wanted(blueprint, target, level)
-    bits = (int(np.count_nonzero(mask)) // _CHUNK).bit_length()
-    for share in range(1 << bits):
-        nodes = np.flatnonzero(mask & _in_share(wanted, bits, share))
-        if len(nodes):
-            places = np.flatnonzero(_in_share(have, bits, share))
-            nodes, source = _pairs(wanted, nodes, have, places)
-            found += blueprint.fill("slide", level, nodes, old_base + source * node_size(level))
+    source = _first_places(wanted, mask, old, level)
+    for part in _chunks(len(source)):
+        nodes = np.flatnonzero(source[part] >= 0) + part.start
+        places = source[nodes].astype(np.int64)
+        same = _equal(wanted, nodes, have, places)
+        nodes, places = nodes[same], places[same]
+        found += blueprint.fill("slide", level, nodes, old_base + places * node_size(level))
+        old.rest()
     return found
 
 
-def _in_share(hashes: Hashes, bits: int, share: int) -> Mask:
-    """Which nodes' weak sums begin with these bits?"""
+def _first_places(wanted: Hashes, mask: Mask, old: HashTree, level: int) -> NDArray[np.int32]:
+    """For each node in ``mask`` the first old node whose key is the same, or -1.
+
+    One share of the keys after the other, by their first bits: tables of all of millions of nodes
+    would take a hundred bytes each.
+    """
+    keys = _all_keys(old, level)
+    source = np.full(len(mask), -1, dtype=np.int32)
+    bits = (int(np.count_nonzero(mask)) // (2 * _CHUNK)).bit_length()
+    for share in range(1 << bits):
+        nodes = np.flatnonzero(mask & _in_share(wanted.weak, bits, share))
+        if not len(nodes):
+            continue
+        places = np.flatnonzero(_in_share(keys, bits, share))
+        lookup = Lookup(_keys(wanted.take(nodes)))
+        where = np.full(len(lookup.keys), -1, dtype=np.int64)
+        for part in _chunks(len(places)):
+            _keep_first(where, *lookup.find(keys[places[part]]), part.start)
+        at = where[lookup.inverse]
+        source[nodes[at >= 0]] = places[at[at >= 0]]
+    return source
+
+
+def _all_keys(old: HashTree, level: int) -> NDArray[np.uint64]:
+    have = old.hashes(level)
+    keys = np.empty(len(have), dtype=np.uint64)
+    for part in _chunks(len(have)):
+        keys[part] = _keys(have[part])
+        old.rest()
+    return keys
+
+
+def _in_share(column: NDArray[np.unsignedinteger[Any]], bits: int, share: int) -> Mask:
+    """Which numbers begin with these bits? A key begins with its node's weak sum."""
     if not bits:
-        return np.ones(len(hashes), dtype=np.bool_)
-    mask: Mask = hashes.weak >> np.uint32(32 - bits) == share
+        return np.ones(len(column), dtype=np.bool_)
+    mask: Mask = column >> column.dtype.type(8 * column.itemsize - bits) == share
     return mask
-
-
-def _pairs(
-    wanted: Hashes, nodes: NDArray[np.int64], have: Hashes, places: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Those of the wanted nodes that are among these places of the others, each with the first."""
-    lookup = Lookup(_keys(wanted.take(nodes)))
-    where = np.full(len(lookup.keys), -1, dtype=np.int64)
-    for part in _chunks(len(places)):
-        _keep_first(where, *lookup.find(_keys(have.take(places[part]))), part.start)
-    at = where[lookup.inverse]
-    nodes, source = nodes[at >= 0], places[at[at >= 0]]
-    same = _equal(wanted, nodes, have, source)
-    return nodes[same], source[same]
 
 
 def _slide_sums(

@@ -57,9 +57,6 @@ class Old:
         if self.tree.has(base):
             yield 0, self.tree
 
-    def rest(self) -> None:
-        """It is the caller's."""
-
 
 class Prediction:
     """One change of the file ``name`` from ``old`` to ``new``, whose bytes ``read`` returns."""

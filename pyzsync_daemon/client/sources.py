@@ -71,12 +71,6 @@ class OldBytes:
                 yield start, tree
             start += file.length
 
-    def rest(self) -> None:
-        """The trees are not needed any more."""
-        for file in self.files:
-            if file.version:
-                self.replica.trees.rest(file.version)
-
     def read(self, offset: int, size: int) -> bytes:
         """Old bytes; fewer where a file has shrunk or gone."""
         parts = b""

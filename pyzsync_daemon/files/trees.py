@@ -6,6 +6,7 @@ import mmap
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Set
+from dataclasses import replace
 from pathlib import Path
 
 from pyzsync.errors import TreeFormatError
@@ -29,7 +30,7 @@ class TreeStore:
         for staged in directory.glob("??/*.*"):
             staged.unlink()  # left by a process that was killed; a directory has one user
         self._lock = threading.Lock()
-        self._open: OrderedDict[bytes, tuple[HashTree, mmap.mmap]] = OrderedDict()
+        self._open: OrderedDict[bytes, HashTree] = OrderedDict()
         self._fresh: set[bytes] = set()
 
     def save(self, tree: HashTree) -> bytes:
@@ -55,11 +56,12 @@ class TreeStore:
     def load(self, version: bytes) -> HashTree | None:
         """The tree of ``version``, as views over its mapped file; None if there is no good one."""
         with self._lock:
-            if version in self._open:
+            tree = self._open.get(version)
+            if tree is not None:
                 self._open.move_to_end(version)
-                return self._open[version][0]
+                return tree
         try:
-            tree, mapped = _map(self._path(version))
+            tree = _map(self._path(version))
         except FileNotFoundError:
             return None
         except TreeFormatError:
@@ -68,19 +70,10 @@ class TreeStore:
             self.drop(version)
             return None
         with self._lock:
-            self._open[version] = tree, mapped
+            self._open[version] = tree
             while len(self._open) > OPEN_TREES:
                 self._open.popitem(last=False)  # its map closes with the last view of it
         return tree
-
-    def rest(self, version: bytes) -> None:
-        """The tree of ``version`` is not needed for a while: give its memory back.
-
-        It can be used all the same, and is then read from its file again.
-        """
-        with self._lock:
-            if version in self._open:
-                self._open[version][1].madvise(mmap.MADV_DONTNEED)
 
     def drop(self, version: bytes) -> None:
         """Forget the tree of ``version``; who has loaded it may go on using it."""
@@ -114,12 +107,16 @@ class TreeStore:
         return self.directory / name[:2] / name[2:]  # 256 directories: none grows too large
 
 
-def _map(path: Path) -> tuple[HashTree, mmap.mmap]:
-    """The packed tree in ``path``, and its map; FileNotFoundError or TreeFormatError."""
+def _map(path: Path) -> HashTree:
+    """The packed tree in ``path``; FileNotFoundError or TreeFormatError.
+
+    Its pages that are not in use are the page cache's, and come back without a read of the disk.
+    """
     with path.open("rb") as file:
         if not path.stat().st_size:
             raise TreeFormatError("it is empty")  # and cannot be mapped
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     tree = open_tree(mapped)
-    mapped.madvise(mmap.MADV_DONTNEED)  # all of it was read for its checksum: a few pages may do
-    return tree, mapped
+    tree = replace(tree, rest=lambda: mapped.madvise(mmap.MADV_DONTNEED))
+    tree.rest()  # all of it was read for its checksum
+    return tree

@@ -56,8 +56,8 @@ class DeltaMaker:
         try:
             parts = make_delta(query, old, new, lambda *leaves: self._read(new, *leaves), bounds)
         finally:
-            for version in (query.old, query.new):
-                self._store.rest(version)
+            old.rest()
+            new.rest()
         return None if parts is None else tuple(map(encode, parts))
 
     def _tree(self, version: bytes) -> HashTree:
