@@ -105,9 +105,13 @@ def _aligned(old: HashTree, new: HashTree) -> _Copies:
     compare_same_offset(blueprint, target, old, new.base)
     slide(blueprint, target, old, 0, new.base)
     del target  # 12 bytes a node
-    relink(blueprint.source, old.hashes(old.base), new.hashes(new.base), blueprint.unit)
-    old.rest()
-    new.rest()
+
+    def rest() -> None:
+        old.rest()
+        new.rest()
+
+    columns = old.hashes(old.base), new.hashes(new.base)
+    relink(blueprint.source, *columns, blueprint.unit, rest)
     return _copies_of(blueprint)
 
 

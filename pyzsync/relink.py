@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,10 +15,19 @@ _ROUNDS = 1024
 
 # Nodes looked at at once: bounds temporary copies to a few megabytes.
 _CHUNK = 1 << 17
+_COMPARED = 1 << 13  # that are compared: they lie apart, so each may take a page of both columns
 
 
-def relink(source: NDArray[np.int64], old: Hashes, new: Hashes, unit: int) -> None:
+def relink(
+    source: NDArray[np.int64],
+    old: Hashes,
+    new: Hashes,
+    unit: int,
+    rest: Callable[[], object] = lambda: None,
+) -> None:
     """Move sources (old offsets of the new nodes, -1: none) to equal old nodes, in place.
+
+    ``rest`` is called now and then: it may give back the memory of columns that are mapped.
 
     Forwards, a node takes the old node after the one that its left neighbour takes, if that is
     equal; then backwards in the same way.
@@ -24,7 +35,7 @@ def relink(source: NDArray[np.int64], old: Hashes, new: Hashes, unit: int) -> No
     for side in (1, -1):
         nodes = _breaks(source, side, unit)
         for _ in range(_ROUNDS):
-            nodes, places = _better(source, nodes, old, new, unit, side)
+            nodes, places = _better(source, nodes, old, new, unit, side, rest)
             if not len(nodes):
                 break
             source[nodes] = places * unit
@@ -58,10 +69,15 @@ def _better(
     new: Hashes,
     unit: int,
     side: int,
+    rest: Callable[[], object],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which of the nodes equal the old node that continues their neighbour's, and that one."""
     places = source[nodes - side] // unit + side
     inside = (places >= 0) & (places < len(old))
     nodes, places = nodes[inside], places[inside]
-    same = new.take(nodes).equal(old.take(places))
+    same = np.zeros(len(nodes), dtype=np.bool_)
+    for start in range(0, len(nodes), _COMPARED):
+        part = slice(start, start + _COMPARED)
+        same[part] = new.take(nodes[part]).equal(old.take(places[part]))
+        rest()
     return nodes[same], places[same]

@@ -19,7 +19,7 @@ _FICLONE = 0x40049409
 _PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01
 _SYNC_WRITE = 2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_LARGE = 4 << 20
+_LARGE = 5 << 19  # 2.5 MiB
 _ARENAS = 2
 # What a kernel or a file system says that does not know the call or the flag. EINVAL is also said
 # of a directory moved into itself, which our names (staging against target) cannot ask for.
