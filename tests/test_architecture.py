@@ -29,7 +29,7 @@ PARTS = {
     "config": set(),
     "files": set(),
     "demo": set(),
-    "cli": {"hub", "client", "config", "demo"},
+    "cli": {"hub", "client", "config", "demo", "files"},
 }
 SHARED_MAY_IMPORT = {"config", "files"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from pyzsync.target import Target
 from pyzsync.tree import HashTree, hash_stream
 from pyzsync_daemon.cli.predict import Old, Prediction, Read
 from pyzsync_daemon.errors import NotAFile
+from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.units import format_bytes, format_seconds
 
 __all__ = ["Hashed", "Plan", "Step", "hash_file", "plan", "show_blueprint", "show_hashlist"]
@@ -121,12 +123,23 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def plan(old: Path, new: Path) -> Plan:
-    """Search OLD for NEW as a client does that stores OLD's tree, at the finest kept level."""
-    old_tree, old_seconds = hash_file(old)
-    new_tree, new_seconds = hash_file(new)
+    """Search OLD for NEW as a client does that stores OLD's tree, at the finest kept level.
+
+    Both trees are stored, in a temporary directory: so they take a few megabytes of memory.
+    """
+    with tempfile.TemporaryDirectory(prefix="pyzsync-") as folder:
+        return _plan(old, new, TreeStore(Path(folder)))
+
+
+def _plan(old: Path, new: Path, store: TreeStore) -> Plan:
+    old_tree, old_seconds = _stored(old, store)
+    new_tree, new_seconds = _stored(new, store)
     with old.open("rb", buffering=0) as old_file, new.open("rb", buffering=0) as new_file:
         read_old, read_new = _reader(old_file.fileno()), _reader(new_file.fileno())
         blueprint, steps = _search(old_tree, new_tree, read_old)
+        missing = sum(_missing(blueprint, new_tree.length))
+        old_tree.rest()
+        new_tree.rest()
         # Its own blueprint and search: hashes come level by level there.
         predicted = Prediction(new.name, Old(old_tree, read_old), new_tree, read_new)
         return Plan(
@@ -135,7 +148,7 @@ def plan(old: Path, new: Path) -> Plan:
             reused_bytes=blueprint.reused_bytes,
             missing_bytes=blueprint.missing_bytes,
             leaf_size=grid.LEAF,
-            missing_leaves=sum(_missing(blueprint, new_tree.length)),
+            missing_leaves=missing,
             push_bytes=predicted.push(),
             pull_bytes=predicted.pull(),
             seconds=sum(item.seconds for item in steps),
@@ -143,6 +156,17 @@ def plan(old: Path, new: Path) -> Plan:
             steps=steps,
             kernel=kernel.name,
         )
+
+
+def _stored(path: Path, store: TreeStore) -> tuple[HashTree, float]:
+    """The tree of a file, mapped from the store, and the seconds that hashing took."""
+    tree, seconds = hash_file(path)
+    version = store.save(tree)
+    del tree  # before the stored one is looked through
+    stored = store.load(version)
+    if stored is None:
+        raise RuntimeError(f"the tree of {path} was lost")
+    return stored, seconds
 
 
 def _search(old: HashTree, new: HashTree, read: Read) -> tuple[Blueprint, tuple[Step, ...]]:
