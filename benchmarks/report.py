@@ -101,7 +101,7 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
     found = []
     for pair in dict.fromkeys(each.pair for each in rows):
         own = [each for each in rows if each.pair == pair]
-        for judge in (_tree, _search, _stored, _worst, _pushed, _pulled, _small, _memory):
+        for judge in (_tree, _search, _stored, _worst, _pushed, _pulled, _edits, _small, _memory):
             if (verdict := judge(own)) is not None:
                 found.append(verdict)
     return found
@@ -170,6 +170,14 @@ def _small(rows: Sequence[Row]) -> Verdict | None:
         return None
     value = own.seconds / theirs.seconds
     return Verdict(own.pair, "I", "at most 2 x rsync's time", value, value <= 2)
+
+
+def _edits(rows: Sequence[Row]) -> Verdict | None:
+    middle, worst = _get(rows, "H", "ours, p50"), _get(rows, "H", "ours, p99")
+    if middle is None or worst is None:
+        return None
+    holds = middle.seconds <= 0.05 and worst.seconds <= 0.15
+    return Verdict(middle.pair, "H", "p50 50 ms, p99 (shown) 150 ms", worst.seconds * 1000, holds)
 
 
 def _memory(rows: Sequence[Row]) -> Verdict | None:

@@ -15,7 +15,7 @@ _ROUNDS = 1024
 
 # Nodes looked at at once: bounds temporary copies to a few megabytes.
 _CHUNK = 1 << 17
-_COMPARED = 1 << 13  # that are compared: they lie apart, so each may take a page of both columns
+_COMPARED = 1 << 11  # that are compared: they lie apart, so each may bring in pages of both columns
 
 
 def relink(
