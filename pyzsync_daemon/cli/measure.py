@@ -8,6 +8,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,9 +17,10 @@ import numpy as np
 from pyzsync import grid, kernel
 from pyzsync.blueprint import Blueprint
 from pyzsync.match import compare_same_offset, slide
+from pyzsync.parallel import hash_pieces
 from pyzsync.roll import roll
 from pyzsync.target import Target
-from pyzsync.tree import HashTree, hash_stream
+from pyzsync.tree import HashTree
 from pyzsync_daemon.cli.predict import Old, Prediction, Read
 from pyzsync_daemon.errors import NotAFile
 from pyzsync_daemon.files.trees import TreeStore
@@ -108,14 +110,20 @@ def show_blueprint(old: Path, new: Path, *, as_json: bool) -> None:
 
 
 def hash_file(path: Path) -> tuple[HashTree, float]:
-    """The hash tree of a regular file, and the seconds it took."""
+    """The hash tree of a regular file, and the seconds it took on all cores."""
     started = time.perf_counter()
     with open(path, "rb", buffering=0, opener=_without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise NotAFile(str(path))
-        tree = hash_stream(file.read, status.st_size)
+        with _cores() as executor:
+            tree = hash_pieces(_reader(file.fileno()), status.st_size, executor)
     return tree, time.perf_counter() - started
+
+
+def _cores() -> ThreadPoolExecutor:
+    """A thread for each core: the kernel gives up the GIL."""
+    return ThreadPoolExecutor(os.cpu_count() or 1)
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -195,7 +203,8 @@ def _search(old: HashTree, new: HashTree, read: Read) -> tuple[Blueprint, tuple[
         lambda: compare_same_offset(blueprint, target, old, new.base),
         lambda: slide(blueprint, target, old, 0, new.base),
     )
-    step("rolled", lambda: roll(blueprint, target, read, old.length, new.base))
+    with _cores() as executor:
+        step("rolled", lambda: roll(blueprint, target, read, old.length, new.base, executor))
     return blueprint, tuple(steps)
 
 
