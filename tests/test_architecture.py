@@ -142,6 +142,12 @@ def test_only_the_codec_speaks_msgpack():
     assert [name(path) for path in SOURCES if "msgpack" in imports(path)] == ["protocol/codec.py"]
 
 
+def test_live_files_are_never_mapped():
+    """One that shrinks under a map kills the process: only packed trees, which are ours, are."""
+    mapping = [name(path) for path in SOURCES if "mmap" in imports(path)]
+    assert mapping == ["pyzsync_daemon/files/trees.py"]
+
+
 def test_no_module_is_too_long():
     sizes = {name(path): len(path.read_text("utf-8").splitlines()) for path in SOURCES}
     assert {path: size for path, size in sizes.items() if size > MODULE_LINES} == {}

@@ -1,6 +1,8 @@
 """The calls that Python lacks do what their names say, or say that they are not there."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -10,6 +12,7 @@ from pyzsync_daemon.files.syscalls import (
     begin_sync,
     clone,
     exchange,
+    keep_little_memory,
     punch,
     rename_new,
     syncfs,
@@ -93,3 +96,38 @@ def test_other_errors_of_a_clone_are_not_hidden(tmp_path):
     with (tmp_path / "a").open("wb") as file, pytest.raises(OSError, match="Bad file") as caught:
         clone(-1, file.fileno())
     assert not isinstance(caught.value, Unsupported)
+
+
+GROW_AND_SHRINK = """
+import re, sys
+from pathlib import Path
+from pyzsync_daemon.files.syscalls import keep_little_memory
+
+if sys.argv[1] == "little":
+    keep_little_memory()
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+del_me = bytearray(b"x") * (30 << 20)
+del del_me  # from now on glibc would keep such blocks
+before = resident()
+blocks = [bytearray(b"x") * (6 << 20) for _ in range(10)]
+last = bytearray(b"x") * 100_000  # lies behind them, so that the heap cannot shrink
+blocks.clear()
+print(resident() - before)
+"""
+
+
+def test_large_blocks_go_back_to_the_system():
+    """A process of its own: the setting is for good."""
+    done = subprocess.run(
+        [sys.executable, "-c", GROW_AND_SHRINK, "little"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) < 8 << 20
+
+
+def test_without_mallopt_nothing_is_set(monkeypatch):
+    monkeypatch.setattr(syscalls, "_LIBC", object())
+    keep_little_memory()
