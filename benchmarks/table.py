@@ -74,6 +74,24 @@ def write(rows: Sequence[Row], verdicts: Sequence[Verdict], path: Path) -> None:
     path.write_text(json.dumps(found, indent=1) + "\n")
 
 
+def read(path: Path) -> list[Row]:
+    """The rows of an earlier run; none if there was none."""
+    if not path.exists():
+        return []
+    return [Row(**each) for each in json.loads(path.read_text())["rows"]]
+
+
+def renewed(before: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """The rows of an earlier run, with those of the same pair and figure replaced."""
+    groups = {(each.pair, each.figure): list[Row]() for each in (*before, *rows)}
+    for part in (before, rows):
+        for group in {(each.pair, each.figure) for each in part}:
+            groups[group] = [each for each in part if (each.pair, each.figure) == group]
+    pairs = list(dict.fromkeys(pair for pair, _ in groups))
+    order = sorted(groups, key=lambda group: (pairs.index(group[0]), group[1]))
+    return [each for group in order for each in groups[group]]
+
+
 def _cpu() -> str:
     """The processor's name, as Linux tells it."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():

@@ -31,6 +31,16 @@ def test_the_json_has_all_of_it(tmp_path):
     assert [each["figure"] for each in found["aims"]] == ["A"]
 
 
+def test_figures_that_were_measured_again_replace_the_earlier_ones(tmp_path):
+    path = tmp_path / "bench.json"
+    assert table.read(path) == []
+    table.write(ROWS, [], path)
+    assert table.read(path) == ROWS
+    again = [Row("a pair", "A", TREE, seconds=9.0), Row("b", "A", TREE), Row("a pair", "B", TREE)]
+    assert table.renewed(ROWS, again) == [again[0], again[2], ROWS[2], again[1]]
+    assert table.renewed([], ROWS) == ROWS
+
+
 def test_a_picture_is_drawn_if_there_is_something_to_draw(tmp_path):
     assert not plot.draw([], tmp_path / "none.png")
     assert plot.draw(ROWS, tmp_path / "bench.png")
