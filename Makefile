@@ -1,5 +1,5 @@
 # Every verb does its own set-up: a virtual environment in .venv, the dependencies, the kernel.
-# PYTHON=python3.12 picks an interpreter, T=... what pytest runs.
+# PYTHON=python3.12 picks an interpreter, T=... what pytest runs, PAIRS="OLD:NEW ..." what is measured.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,14 +8,18 @@ INSTALLED := $(VENV)/.installed
 T ?= tests
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?= 0
+PAIRS ?=
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types fuzz sanitize format clean
+.PHONY: help demo test check lint types bench bench-setup fuzz sanitize format clean
 
 help:
 	@echo "make demo    a hub and three clients on this machine, and what travelled"
 	@echo "make test    the whole test suite (T=tests/pyzsync for a part of it)"
 	@echo "make check   test, ruff and mypy --strict: what CI runs, with the demo"
+	@echo "make bench   ours beside rsync, zsync and others: PAIRS=\"OLD:NEW OLD:NEW\" or PAIRS=DIRECTORY"
+	@echo "make bench-setup  install those others"
 	@echo "make fuzz    the kernel's variants against each other, FUZZ_SECONDS=60"
 	@echo "make sanitize  the kernel's tests under ASan and UBSan"
 	@echo "make format  let ruff lay out the code"
@@ -35,6 +39,12 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	@$(BIN)/mypy
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m benchmarks $(PAIRS) $(BENCH)
+
+bench-setup:
+	@benchmarks/setup $(PYTHON)
 
 fuzz: $(INSTALLED)
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
@@ -57,5 +67,5 @@ $(INSTALLED): pyproject.toml setup.py $(wildcard pyzsync/c/*)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info pyzsync/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .peer-venv build dist *.egg-info pyzsync/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

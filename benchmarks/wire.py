@@ -1,22 +1,20 @@
 """Bytes at the socket, both ways, framing included: a real hub, a real client, a relay between.
 
-    python benchmarks/wire.py OLD NEW [--work DIR]
-
 push    the client holds OLD, which the hub has just replaced by NEW
 pull    the client begins with OLD in its directory; the hub has only ever had NEW
+
+Beside them the peak memory of both processes, with reading and hashing the file.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
+import re
 import shutil
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyzsync_daemon.demo.processes import Daemon
@@ -26,20 +24,29 @@ NAME = "release.tar"
 BOUND = 900.0  # seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What one way took. ``peaks``: most resident bytes of hub and client."""
+
+    bytes: int
+    seconds: float
+    hub_peak: int
+    client_peak: int
+
+
 class Place:
-    """A hub's root and a client's, on one file system with the inputs."""
+    """A hub's root and a client's, on one file system."""
 
     def __init__(self, work: Path, old: Path, new: Path) -> None:
         self.work, self.old, self.new = work, old, new
         self.hub, self.replica = work / "hub", work / "replica"
 
-    def lay(self, hub: Path | None, replica: Path | None) -> None:
+    def lay(self, hub: Path, replica: Path) -> None:
         """Begin anew with these files."""
         for root, source in ((self.hub, hub), (self.replica, replica)):
             shutil.rmtree(root, ignore_errors=True)
             root.mkdir(parents=True)
-            if source is not None:
-                shutil.copyfile(source, root / NAME)
+            shutil.copyfile(source, root / NAME)
 
     def publish(self, source: Path) -> None:
         """Replace the hub's file, as an editor does."""
@@ -48,27 +55,33 @@ class Place:
         staged.replace(self.hub / NAME)
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[Relay]:
+    async def serving(self) -> AsyncIterator[tuple[Daemon, Relay]]:
         """A hub on the root, and the relay to reach it by."""
         arguments = ["hub", str(self.hub), "--listen", "127.0.0.1:0"]
         hub = await Daemon.start("hub", arguments, self.work / "hub.log")
         try:
             host, port = (await hub.listening(BOUND)).removeprefix("ws://").split(":")
             async with Relay(host, int(port)) as relay:
-                yield relay
+                yield hub, relay
         finally:
             await hub.stop(30)
 
-    async def sync(self, relay: Relay) -> tuple[int, float]:
-        """One client, from start to end; the bytes and the seconds."""
-        before, started = relay.carried, time.perf_counter()
+    async def adopt(self, relay: Relay) -> None:
+        """A client that brings the replica up to date, and ends."""
         arguments = ["client", str(self.replica), "--hub", relay.url, "--once"]
         client = await Daemon.start("client", arguments, self.work / "client.log")
-        code = await client.wait(BOUND)
-        if code:
+        if code := await client.wait(BOUND):
             raise client.ended(code)
-        assert same(self.replica / NAME, self.hub / NAME)
-        return relay.carried - before, time.perf_counter() - started
+
+    @asynccontextmanager
+    async def following(self, relay: Relay) -> AsyncIterator[Daemon]:
+        """A client on the replica."""
+        arguments = ["client", str(self.replica), "--hub", relay.url]
+        client = await Daemon.start("client", arguments, self.work / "client.log")
+        try:
+            yield client
+        finally:
+            await client.stop(30)
 
 
 def same(left: Path, right: Path) -> bool:
@@ -82,6 +95,13 @@ def same(left: Path, right: Path) -> bool:
     return True
 
 
+def peak(pid: int) -> int:
+    """Most resident bytes of a process that runs."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 if found else 0
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for it."""
     async with asyncio.timeout(BOUND):
@@ -89,59 +109,59 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def push(place: Place) -> tuple[int, float]:
+async def _quiet(relay: Relay) -> None:
+    """Wait until nothing has travelled for a second."""
+    seen = -1
+    while seen != relay.carried:
+        seen = relay.carried
+        await asyncio.sleep(1)
+
+
+async def push(place: Place) -> Carried:
     """One version behind, connected."""
-    place.lay(place.old, None)
-    async with place.serving() as relay:
-        arguments = ["client", str(place.replica), "--hub", relay.url]
-        client = await Daemon.start("client", arguments, place.work / "client.log")
-        path, size = place.replica / NAME, place.old.stat().st_size
-        try:
-            await until(lambda: path.exists() and path.stat().st_size == size)
-            before = path.stat().st_ino
-            # A record is believed once it is older than a file system's clock may be wrong.
-            await asyncio.sleep(3)
-            carried, started = relay.carried, time.perf_counter()
-            place.publish(place.new)
-            await until(lambda: path.stat().st_ino != before)
-            seconds = time.perf_counter() - started
-            await asyncio.sleep(0.5)  # the acknowledgement
-        finally:
-            await client.stop(30)
-        assert same(path, place.new)
-        return relay.carried - carried, seconds
+    place.lay(place.old, place.old)
+    async with place.serving() as (hub, relay):
+        # One that ends has adopted the file. Its record is believed once it is older than a file
+        # system's clock may be wrong.
+        await place.adopt(relay)
+        await asyncio.sleep(3)
+        before = relay.carried
+        async with place.following(relay) as client:
+            await until(lambda: relay.carried > before)
+            await _quiet(relay)
+            return await _until_replaced(
+                place, hub, client, relay, lambda: place.publish(place.new)
+            )
 
 
-async def pull(place: Place) -> tuple[int, float]:
+async def pull(place: Place) -> Carried:
     """An old file that the hub does not know."""
     place.lay(place.new, place.old)
-    async with place.serving() as relay:
-        return await place.sync(relay)
+    async with place.serving() as (hub, relay):
+        inode = (place.replica / NAME).stat().st_ino
+        async with place.following(relay) as client:
+            return await _until_replaced(place, hub, client, relay, lambda: None, inode)
 
 
-async def run(place: Place, wanted: list[str]) -> dict[str, dict[str, float]]:
-    """All that is wanted."""
-    ways = {"push": push, "pull": pull}
-    found = {}
-    for name in wanted:
-        carried, seconds = await ways[name](place)
-        found[name] = {"bytes": carried, "seconds": round(seconds, 2)}
-        print(f"{name:<8} {carried:>12,} bytes {seconds:>8.1f} s", file=sys.stderr)
-    return found
+async def _until_replaced(
+    place: Place,
+    hub: Daemon,
+    client: Daemon,
+    relay: Relay,
+    change: Callable[[], None],
+    inode: int = 0,
+) -> Carried:
+    path = place.replica / NAME
+    inode = inode or path.stat().st_ino
+    before, started = relay.carried, time.perf_counter()
+    change()
+    await until(lambda: path.stat().st_ino != inode)
+    seconds = time.perf_counter() - started
+    await asyncio.sleep(0.5)  # the acknowledgement
+    if not same(path, place.new):
+        raise RuntimeError("the replica is not what the hub has")
+    return Carried(relay.carried - before, seconds, peak(hub.pid), peak(client.pid))
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("old", type=Path)
-    parser.add_argument("new", type=Path)
-    parser.add_argument("--work", type=Path, help="a directory on a disk with room for four copies")
-    parser.add_argument("ways", nargs="*", default=["push", "pull"])
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.work) as work:
-        place = Place(Path(work), options.old, options.new)
-        print(json.dumps(asyncio.run(run(place, options.ways))))
-
-
-if __name__ == "__main__":
-    main()
+Way = Callable[[Place], Coroutine[None, None, Carried]]
+"""``push`` or ``pull``."""

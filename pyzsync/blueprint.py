@@ -68,7 +68,7 @@ class Blueprint:
 
         Returns the bytes that this found; they are counted under ``step``.
         """
-        before = self.missing_bytes
+        found = 0
         below = FANOUT ** (level - self.base)
         part = max(_CHUNK // below, 1)
         within = np.arange(below, dtype=np.int64)
@@ -78,8 +78,11 @@ class Blueprint:
             open_ = at < len(self.source)
             at, old = at[open_], old[open_]
             missing = self.source[at] < 0
-            self.source[at[missing]] = old[missing]
-        found = before - self.missing_bytes
+            at = at[missing]
+            self.source[at] = old[missing]
+            found += len(at) * self.unit
+            if len(at) and at[-1] == len(self.source) - 1:
+                found -= len(self.source) * self.unit - self.length  # the last one may be short
         self.steps[step] += found
         return found
 

@@ -30,6 +30,8 @@ ReadLeaves = Callable[[int, Runs], bytes]
 _PASSES = 3
 # A copy that overlaps the one before it is cut. What is left costs more than so few literal bytes.
 _LEAST_COPY = 32
+# Nodes made into copies at once: bounds temporary copies to a few megabytes.
+_CHUNK = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,11 +104,29 @@ def _aligned(old: HashTree, new: HashTree) -> _Copies:
     blueprint = Blueprint(new.length, new.base)
     compare_same_offset(blueprint, target, old, new.base)
     slide(blueprint, target, old, 0, new.base)
-    relink(blueprint.source, old.hashes(old.base), new.hashes(new.base), blueprint.unit)
-    nodes = np.flatnonzero(blueprint.source >= 0)
-    at = nodes * blueprint.unit
-    size = np.minimum(at + blueprint.unit, new.length) - at
-    return _Copies(at, blueprint.source[nodes], size).merged()
+    del target  # 12 bytes a node
+
+    def rest() -> None:
+        old.rest()
+        new.rest()
+
+    columns = old.hashes(old.base), new.hashes(new.base)
+    relink(blueprint.source, *columns, blueprint.unit, rest)
+    return _copies_of(blueprint)
+
+
+def _copies_of(blueprint: Blueprint) -> _Copies:
+    """Its copies, merged a part at a time: a row for each node would be 24 bytes of memory."""
+    none = np.zeros(0, dtype=np.int64)
+    parts = [_Copies(none, none, none)]
+    for start in range(0, len(blueprint.source), _CHUNK):
+        source = blueprint.source[start : start + _CHUNK]
+        nodes = np.flatnonzero(source >= 0)
+        at = (nodes + start) * blueprint.unit
+        size = np.minimum(at + blueprint.unit, blueprint.length) - at
+        parts.append(_Copies(at, source[nodes], size).merged())
+    columns = ([getattr(part, name) for part in parts] for name in ("at", "source", "size"))
+    return _Copies(*map(np.concatenate, columns)).merged()
 
 
 def _rolled(copies: _Copies, old: HashTree, new: HashTree, read: ReadLeaves) -> _Copies:

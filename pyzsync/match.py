@@ -7,6 +7,7 @@ that are still unmatched, marks what it finds in the blueprint, and returns the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +32,16 @@ def compare_same_offset(
 
     ``old_base`` is where the old tree's file begins in the space of old bytes.
     """
-    nodes = _wanted(blueprint, target, level)
-    if not len(nodes) or not old.has(level):
+    if not old.has(level):
         return 0
-    nodes = nodes[nodes < len(old.hashes(level))]
-    nodes = nodes[_equal(target.hashes(level), nodes, old.hashes(level), nodes)]
-    return blueprint.fill("compare", level, nodes, old_base + nodes * node_size(level))
+    wanted, have, found = target.hashes(level), old.hashes(level), 0
+    mask = _wanted(blueprint, target, level)[: len(have)]
+    for part in _chunks(len(mask)):
+        nodes = np.flatnonzero(mask[part]) + part.start
+        nodes = nodes[_equal(wanted, nodes, have, nodes)]
+        found += blueprint.fill("compare", level, nodes, old_base + nodes * node_size(level))
+        old.rest()
+    return found
 
 
 def slide(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, level: int) -> int:
@@ -52,19 +57,63 @@ def slide(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, le
 
 
 def _join(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, level: int) -> int:
-    """Match nodes of ``level`` with the old tree's nodes of that level, wherever they are."""
-    nodes = _wanted(blueprint, target, level)
-    if not len(nodes) or not old.has(level):
+    """Match nodes of ``level`` with the old tree's nodes of that level, wherever they are.
+
+    The finds are compared in order at the end, when the old tree is passed over once more.
+    """
+    mask = _wanted(blueprint, target, level)
+    if not old.has(level) or not mask.any():
         return 0
-    wanted, have = target.hashes(level), old.hashes(level)
-    lookup = Lookup(_keys(wanted.take(nodes)))
-    where = np.full(len(lookup.keys), -1, dtype=np.int64)
+    wanted, have, found = target.hashes(level), old.hashes(level), 0
+    source = _first_places(wanted, mask, old, level)
+    for part in _chunks(len(source)):
+        nodes = np.flatnonzero(source[part] >= 0) + part.start
+        places = source[nodes].astype(np.int64)
+        same = _equal(wanted, nodes, have, places)
+        nodes, places = nodes[same], places[same]
+        found += blueprint.fill("slide", level, nodes, old_base + places * node_size(level))
+        old.rest()
+    return found
+
+
+def _first_places(wanted: Hashes, mask: Mask, old: HashTree, level: int) -> NDArray[np.int32]:
+    """For each node in ``mask`` the first old node whose key is the same, or -1.
+
+    One share of the keys after the other, by their first bits: tables of all of millions of nodes
+    would take a hundred bytes each.
+    """
+    keys = _all_keys(old, level)
+    source = np.full(len(mask), -1, dtype=np.int32)
+    bits = (int(np.count_nonzero(mask)) // (2 * _CHUNK)).bit_length()
+    for share in range(1 << bits):
+        nodes = np.flatnonzero(mask & _in_share(wanted.weak, bits, share))
+        if not len(nodes):
+            continue
+        places = np.flatnonzero(_in_share(keys, bits, share))
+        lookup = Lookup(_keys(wanted.take(nodes)))
+        where = np.full(len(lookup.keys), -1, dtype=np.int64)
+        for part in _chunks(len(places)):
+            _keep_first(where, *lookup.find(keys[places[part]]), part.start)
+        at = where[lookup.inverse]
+        source[nodes[at >= 0]] = places[at[at >= 0]]
+    return source
+
+
+def _all_keys(old: HashTree, level: int) -> NDArray[np.uint64]:
+    have = old.hashes(level)
+    keys = np.empty(len(have), dtype=np.uint64)
     for part in _chunks(len(have)):
-        _keep_first(where, *lookup.find(_keys(have[part])), part.start)
-    source = where[lookup.inverse]
-    nodes, source = nodes[source >= 0], source[source >= 0]
-    same = _equal(wanted, nodes, have, source)
-    return blueprint.fill("slide", level, nodes[same], old_base + source[same] * node_size(level))
+        keys[part] = _keys(have[part])
+        old.rest()
+    return keys
+
+
+def _in_share(column: NDArray[np.unsignedinteger[Any]], bits: int, share: int) -> Mask:
+    """Which numbers begin with these bits? A key begins with its node's weak sum."""
+    if not bits:
+        return np.ones(len(column), dtype=np.bool_)
+    mask: Mask = column >> column.dtype.type(8 * column.itemsize - bits) == share
+    return mask
 
 
 def _slide_sums(
@@ -76,7 +125,7 @@ def _slide_sums(
     the node before or after it stands beside it there too: a false one then needs two accidents.
     What stands alone is left to a finer level, where its children are each other's neighbours.
     """
-    nodes = _wanted(blueprint, target, level)
+    nodes = np.flatnonzero(_wanted(blueprint, target, level))
     if (
         len(nodes)
         and target.length % node_size(level)
@@ -130,9 +179,9 @@ def _agrees(
     return agrees
 
 
-def _wanted(blueprint: Blueprint, target: Target, level: int) -> NDArray[np.int64]:
-    """Nodes of ``level`` that are known and have missing bytes."""
-    return np.flatnonzero(target.known(level) & blueprint.unmatched(level))
+def _wanted(blueprint: Blueprint, target: Target, level: int) -> Mask:
+    """Which nodes of ``level`` are known and have missing bytes."""
+    return target.known(level) & blueprint.unmatched(level)
 
 
 def _equal(a: Hashes, a_nodes: NDArray[np.int64], b: Hashes, b_nodes: NDArray[np.int64]) -> Mask:

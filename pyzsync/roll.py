@@ -71,10 +71,11 @@ def roll(
 
 def unused(blueprint: Blueprint, old_length: int, block: int) -> Runs:
     """The old bytes to search for blocks that touch bytes which the blueprint does not use."""
-    used = np.unique(blueprint.source[blueprint.source >= 0])
-    used = used[used < old_length]
-    starts = np.append(0, used + blueprint.unit)
-    stops = np.append(used, old_length)
+    used = blueprint.source[(blueprint.source >= 0) & (blueprint.source < old_length)]
+    used.sort()  # in place: as many rows as the file has leaves are kept once, and no set of them
+    before = np.flatnonzero(used[1:] - used[:-1] > blueprint.unit)
+    starts = np.concatenate(([0], used[before] + blueprint.unit, used[-1:] + blueprint.unit))
+    stops = np.concatenate((used[:1], used[before + 1], [old_length]))
     gap = starts < stops
     starts = np.maximum(starts[gap] - (block - 1), 0)
     stops = np.minimum(stops[gap] + (block - 1), old_length)

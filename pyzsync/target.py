@@ -20,6 +20,9 @@ from pyzsync.hashes import Hashes, WindowHashes
 from pyzsync.runs import Mask, Runs, mask_of, runs_of
 from pyzsync.tree import HashTree
 
+# Nodes copied at once from a tree that is read as it is needed.
+_CHUNK = 1 << 17
+
 
 class Target:
     """The wanted version and those of its nodes' hashes that are known.
@@ -61,8 +64,13 @@ class Target:
         if (tree.version, tree.length) != (self.version, self.length):
             raise ValueError("this is the tree of another version")
         self._count(level)
-        self._hashes[level] = tree.hashes(level).cut(self.width)
-        self._known[level] = np.ones(len(self._hashes[level]), dtype=np.bool_)
+        nodes, column = tree.hashes(level), self._column(level)
+        for start in range(0, len(nodes), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            column.weak[part] = nodes.weak[part]
+            column.strong[part] = nodes.strong[part, : self.width]
+            tree.rest()
+        self._known[level][:] = True
 
     def known(self, level: int) -> Mask:
         """Which nodes of ``level`` have known hashes."""

@@ -47,12 +47,17 @@ EMPTY_VERSION = version_of(0, EMPTY_TOP)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HashTree:
-    """``levels[i]`` are the nodes of level ``base + i``; the last level has at most one node."""
+    """``levels[i]`` are the nodes of level ``base + i``; the last level has at most one node.
+
+    ``rest()`` gives back the memory of columns that can be read again (a mapped tree's); passes
+    over a whole tree call it every few megabytes.
+    """
 
     length: int
     base: int
     top: bytes  # full digest at top_level(length)
     levels: tuple[Hashes, ...]
+    rest: Callable[[], object] = lambda: None
 
     @property
     def version(self) -> bytes:

@@ -29,7 +29,7 @@ PARTS = {
     "config": set(),
     "files": set(),
     "demo": set(),
-    "cli": {"hub", "client", "config", "demo"},
+    "cli": {"hub", "client", "config", "demo", "files"},
 }
 SHARED_MAY_IMPORT = {"config", "files"}
 
@@ -140,6 +140,12 @@ def test_the_first_two_layers_do_not_touch_the_world():
 
 def test_only_the_codec_speaks_msgpack():
     assert [name(path) for path in SOURCES if "msgpack" in imports(path)] == ["protocol/codec.py"]
+
+
+def test_live_files_are_never_mapped():
+    """One that shrinks under a map kills the process: only packed trees, which are ours, are."""
+    mapping = [name(path) for path in SOURCES if "mmap" in imports(path)]
+    assert mapping == ["pyzsync_daemon/files/trees.py"]
 
 
 def test_no_module_is_too_long():

@@ -8,7 +8,9 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line and exit with a code of ``cli.exits``."""
     from pyzsync_daemon.cli.app import app
+    from pyzsync_daemon.files.syscalls import keep_little_memory
 
+    keep_little_memory()
     try:
         app(prog_name="pyzsync")
     except Exception as error:

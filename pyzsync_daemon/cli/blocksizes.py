@@ -113,10 +113,13 @@ def draw(rows: list[Row], path: Path) -> None:
     amounts.plot(sizes, [row.missing_bytes for row in rows], "o-", label="missing blocks")
     amounts.plot(sizes, [row.total_bytes for row in rows], "k--", label="both")
     for axes, label in ((times, "seconds"), (amounts, "bytes")):
-        axes.set(xlabel="blocksize in bytes", ylabel=label, xscale="log", yscale="symlog")
+        axes.set(xlabel="blocksize in bytes", ylabel=label)
         axes.set_xscale("log", base=2)
         axes.grid(visible=True, alpha=0.3)
         axes.legend()
+    times.set_yscale("log")
+    amounts.set_yscale("symlog", linthresh=1)  # nothing may be missing
+    amounts.set_ylim(bottom=0)
     figure.tight_layout()
     figure.savefig(path)
     pyplot.close(figure)

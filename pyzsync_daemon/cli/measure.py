@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,11 +17,13 @@ import numpy as np
 from pyzsync import grid, kernel
 from pyzsync.blueprint import Blueprint
 from pyzsync.match import compare_same_offset, slide
+from pyzsync.parallel import hash_pieces
 from pyzsync.roll import roll
 from pyzsync.target import Target
-from pyzsync.tree import HashTree, hash_stream
+from pyzsync.tree import HashTree
 from pyzsync_daemon.cli.predict import Old, Prediction, Read
 from pyzsync_daemon.errors import NotAFile
+from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.units import format_bytes, format_seconds
 
 __all__ = ["Hashed", "Plan", "Step", "hash_file", "plan", "show_blueprint", "show_hashlist"]
@@ -106,14 +110,20 @@ def show_blueprint(old: Path, new: Path, *, as_json: bool) -> None:
 
 
 def hash_file(path: Path) -> tuple[HashTree, float]:
-    """The hash tree of a regular file, and the seconds it took."""
+    """The hash tree of a regular file, and the seconds it took on all cores."""
     started = time.perf_counter()
     with open(path, "rb", buffering=0, opener=_without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise NotAFile(str(path))
-        tree = hash_stream(file.read, status.st_size)
+        with _cores() as executor:
+            tree = hash_pieces(_reader(file.fileno()), status.st_size, executor)
     return tree, time.perf_counter() - started
+
+
+def _cores() -> ThreadPoolExecutor:
+    """A thread for each core: the kernel gives up the GIL."""
+    return ThreadPoolExecutor(os.cpu_count() or 1)
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -121,12 +131,23 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def plan(old: Path, new: Path) -> Plan:
-    """Search OLD for NEW as a client does that stores OLD's tree, at the finest kept level."""
-    old_tree, old_seconds = hash_file(old)
-    new_tree, new_seconds = hash_file(new)
+    """Search OLD for NEW as a client does that stores OLD's tree, at the finest kept level.
+
+    Both trees are stored, in a temporary directory: so they take a few megabytes of memory.
+    """
+    with tempfile.TemporaryDirectory(prefix="pyzsync-") as folder:
+        return _plan(old, new, TreeStore(Path(folder)))
+
+
+def _plan(old: Path, new: Path, store: TreeStore) -> Plan:
+    old_tree, old_seconds = _stored(old, store)
+    new_tree, new_seconds = _stored(new, store)
     with old.open("rb", buffering=0) as old_file, new.open("rb", buffering=0) as new_file:
         read_old, read_new = _reader(old_file.fileno()), _reader(new_file.fileno())
         blueprint, steps = _search(old_tree, new_tree, read_old)
+        missing = sum(_missing(blueprint, new_tree.length))
+        old_tree.rest()
+        new_tree.rest()
         # Its own blueprint and search: hashes come level by level there.
         predicted = Prediction(new.name, Old(old_tree, read_old), new_tree, read_new)
         return Plan(
@@ -135,7 +156,7 @@ def plan(old: Path, new: Path) -> Plan:
             reused_bytes=blueprint.reused_bytes,
             missing_bytes=blueprint.missing_bytes,
             leaf_size=grid.LEAF,
-            missing_leaves=sum(_missing(blueprint, new_tree.length)),
+            missing_leaves=missing,
             push_bytes=predicted.push(),
             pull_bytes=predicted.pull(),
             seconds=sum(item.seconds for item in steps),
@@ -143,6 +164,17 @@ def plan(old: Path, new: Path) -> Plan:
             steps=steps,
             kernel=kernel.name,
         )
+
+
+def _stored(path: Path, store: TreeStore) -> tuple[HashTree, float]:
+    """The tree of a file, mapped from the store, and the seconds that hashing took."""
+    tree, seconds = hash_file(path)
+    version = store.save(tree)
+    del tree  # before the stored one is looked through
+    stored = store.load(version)
+    if stored is None:
+        raise RuntimeError(f"the tree of {path} was lost")
+    return stored, seconds
 
 
 def _search(old: HashTree, new: HashTree, read: Read) -> tuple[Blueprint, tuple[Step, ...]]:
@@ -171,7 +203,8 @@ def _search(old: HashTree, new: HashTree, read: Read) -> tuple[Blueprint, tuple[
         lambda: compare_same_offset(blueprint, target, old, new.base),
         lambda: slide(blueprint, target, old, 0, new.base),
     )
-    step("rolled", lambda: roll(blueprint, target, read, old.length, new.base))
+    with _cores() as executor:
+        step("rolled", lambda: roll(blueprint, target, read, old.length, new.base, executor))
     return blueprint, tuple(steps)
 
 

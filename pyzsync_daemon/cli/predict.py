@@ -152,9 +152,12 @@ class Prediction:
         return [encode(self._cut(query)) for query in wanted]
 
     def _cut(self, query: HashQuery) -> Hashlist:
+        self._new.rest()
         return cut_hashlist(self._new, query, self._old.tree)
 
     def _leaves(self, window: int, leaves: Runs) -> bytes:
+        self._old.tree.rest()  # of each a little was looked up for the window before
+        self._new.rest()
         end = window_bytes(self._new.length, window)
         spans = ((start * LEAF, min(stop * LEAF, end)) for start, stop in leaves)
         return b"".join(self._read(window * WINDOW + at, stop - at) for at, stop in spans)

@@ -27,12 +27,14 @@ class Plan:
     """What a transfer needs next from the hub.
 
     A ``delta`` is tried first; the rest is for when the hub has none. While ``hashes`` is not empty
-    they are fetched first, and ``Match`` returns a better plan.
+    they are fetched first, and ``Match`` returns a better plan. ``reuse``: old bytes were searched;
+    ``Reuse`` stages what was found while the blocks are on their way.
     """
 
     hashes: tuple[HashQuery, ...] = ()
     blocks: tuple[BlockQuery, ...] = ()
     delta: DeltaQuery | None = None
+    reuse: bool = False
 
 
 # --- effects -----------------------------------------------------------------------------------
@@ -58,10 +60,17 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Use fetched hashlists to find old bytes, copy them into staging, and say what is missing."""
+    """Use fetched hashlists to find old bytes, and say what is missing."""
 
     change: Change
     hashlists: tuple[Hashlist, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Copy the old bytes that were found into staging; says which were not what they should be."""
+
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +142,7 @@ class Audit:
     """Compare every recorded entry with the disk; what differs has to be done again."""
 
 
-Effect = Prepare | Match | Apply | Put | Finish | Abandon | Commit | Save | Prune | Audit
+Effect = Prepare | Match | Reuse | Apply | Put | Finish | Abandon | Commit | Save | Prune | Audit
 
 # --- results -----------------------------------------------------------------------------------
 
@@ -172,7 +181,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Answers ``Match``, ``Apply``, ``Put`` and ``Finish``: what is still needed; nothing: go on.
+    """Answers ``Match``, ``Reuse``, ``Apply``, ``Put``, ``Finish``: what is still needed, if any.
 
     After ``Apply`` a plan means that the delta is of no use.
     After ``Finish`` an empty plan means the whole version is verified and ready to commit; a plan

@@ -2,8 +2,8 @@
 
 With the version before at hand a delta is tried first. Without old bytes all blocks are asked for.
 Else ``Search`` asks for hashes, coarse ones first, and finds what old bytes give; then the leaves
-that nothing gave are fetched. Whatever is staged is hashed from the staged bytes; only then is it
-believed, and never asked for again.
+that nothing gave are asked for, and old bytes are staged while they are on their way. Whatever is
+staged is hashed from the staged bytes; only then is it believed, and never asked for again.
 
 If all windows hold and the whole does not, a block was matched by chance: one second try with all
 the finest hashes. The session calls the methods one at a time.
@@ -64,6 +64,7 @@ class Pull:
         self._second = False
         self._whole = False  # staged by one write of verified bytes
         self._wanted: Iterator[BlockQuery] = iter(())  # those that are not asked for yet
+        self._asked: set[int] = set()  # windows that wait for blocks while old bytes are staged
 
     def plan(self) -> Plan:
         """The first step."""
@@ -93,7 +94,7 @@ class Pull:
         return Plan()
 
     def match(self, hashlists: tuple[Hashlist, ...]) -> Plan:
-        """Take hashes, find what old bytes give, stage it.
+        """Take hashes, find what old bytes give.
 
         Returns the finer hashes or the blocks still needed. ``ValueError`` if a hashlist does not
         fit the file, ``OSError`` if the disk says no.
@@ -101,9 +102,23 @@ class Pull:
         with self._opened():
             if self._second:
                 self._take_all(hashlists)
-            elif finer := self._search.take(hashlists):
+                return self._ask_for(iter(self._stage_copies()))
+            if finer := self._search.take(hashlists):
                 return Plan(hashes=finer)
-            return self._ask_for(iter(self._stage_copies()))
+            plan = self._ask_for(self._not_found())
+            self._asked = {query.window for query in plan.blocks}
+            return replace(plan, reuse=True)
+
+    def reuse(self) -> Plan:
+        """Stage what old bytes give; returns what is still missing and not asked for yet.
+
+        ``OSError`` if the disk says no.
+        """
+        with self._opened():
+            self._wanted = iter(self._stage_copies())
+        room = AHEAD - len(self._asked)
+        self._asked.clear()
+        return Plan(blocks=tuple(islice(self._wanted, room)))
 
     def put(self, effect: Put) -> Plan:
         """Stage one block set and check its window.
@@ -207,8 +222,15 @@ class Pull:
         wanted: list[BlockQuery] = []
         for window in range(window_count(self.change.size)):
             self._patch.copy(window)
-            wanted += self._ask(window, self._patch.check(window))
+            if window not in self._asked:  # else it is checked with the blocks
+                wanted += self._ask(window, self._patch.check(window))
         return tuple(wanted)
+
+    def _not_found(self) -> Iterator[BlockQuery]:
+        """For each window the leaves that the search has not found."""
+        blueprint = self._patch.blueprint
+        for window in range(window_count(self.change.size)):
+            yield from self._ask(window, blueprint.missing(window))
 
     def _ask_for(self, wanted: Iterator[BlockQuery]) -> Plan:
         """Ask for the first block sets; each that is done brings the next one (see ``put``)."""

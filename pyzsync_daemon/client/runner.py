@@ -29,6 +29,7 @@ from pyzsync_daemon.client.effects import (
     Pruned,
     Put,
     Result,
+    Reuse,
     Save,
     Saved,
     State,
@@ -149,7 +150,7 @@ def lane_of(effect: Effect) -> Lane:
     match effect:
         case Prepare():
             big = any(change.size > BIG for change in effect.changes)
-        case Match() | Apply() | Put() | Finish():
+        case Match() | Reuse() | Apply() | Put() | Finish():
             big = effect.change.size > BIG
         case Audit():
             big = True
@@ -167,7 +168,7 @@ def _refusal(effect: Effect, error: Exception) -> Result:
         case Prepare():
             failed = (Outcome(change, State.FAILED, error=reason) for change in effect.changes)
             return Prepared(tuple(failed))
-        case Match() | Apply() | Put() | Finish() | Abandon():
+        case Match() | Reuse() | Apply() | Put() | Finish() | Abandon():
             return Planned(effect.change, error=reason)
         case Commit():
             return Committed((), failed=tuple((change, reason) for change in effect.changes))

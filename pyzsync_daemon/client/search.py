@@ -79,8 +79,6 @@ class Search:
         level = hashlists[0].query.level
         self._look(level)
         finer = self._next(level)
-        if not finer:
-            self._trees = None  # 24 bytes a leaf, and no longer needed
         return finer
 
     def _add(self, hashlist: Hashlist) -> bool:
@@ -123,6 +121,9 @@ class Search:
             compare_same_offset(blueprint, target, tree, level, base)
         for base, tree in self._all():
             slide(blueprint, target, tree, base, level)
+            tree.rest()
+        if level == target.base:
+            self._trees = None  # 24 bytes a leaf, and no longer needed
         if self._rolls_at(level):
             found = roll(blueprint, target, self._old.read, self._old.length, level)
             self._rolls = found > 0

@@ -28,7 +28,7 @@ HOME = ".pyzsync"
 STAGING = f"{HOME}/staging"
 PART = ".part"
 _KEY = 32
-_HOLE = 4096  # what file systems give holes in
+_HOLE = 4096  # what file systems give holes in, and share
 _ZEROS = bytes(_HOLE)
 _PIECE = 2 * 2**20
 _EARLY = 2**20  # smaller ones are many, and the system writes them better together
@@ -63,14 +63,15 @@ class StagedFile:
     def copy(self, source: int, start: int, size: int, offset: int) -> int:
         """Copy ``size`` bytes at ``start`` of the file ``source``; returns how many there were.
 
-        File systems that can share the blocks do so; where the kernel cannot copy, we do.
+        File systems that can share blocks do so, from one block's start: what lies before it is
+        copied by itself. Where the kernel cannot copy, we do.
         """
         done = 0
+        head = -start % _HOLE if (start - offset) % _HOLE == 0 else 0
         while not self._sparse and done < size:
+            wanted = min(size, head) - done if done < head else size - done
             try:
-                copied = os.copy_file_range(
-                    source, self.fd, size - done, start + done, offset + done
-                )
+                copied = os.copy_file_range(source, self.fd, wanted, start + done, offset + done)
             except OSError:  # whatever it was, the longer way meets it again or gets by
                 break
             if not copied:

@@ -2,8 +2,9 @@
 
 A plan may begin with a delta: each part is applied as it comes, and if that leads nowhere, the rest
 of the plan is followed. It asks for hashes; with them ``Match`` makes a better plan; its block sets
-are fetched and each is ``Put``; when none is left, ``Finish`` verifies the whole. Steps of one
-transfer run one at a time; several may be due.
+are asked for, and while they are on their way ``Reuse`` stages the old bytes; then each set is
+``Put``; when none is left, ``Finish`` verifies the whole. Steps of one transfer run one at a time;
+several may be due.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 
+import numpy as np
+
+from protocol import runs
 from protocol.errors import Code
 from protocol.messages import (
     BlockQuery,
@@ -22,7 +26,9 @@ from protocol.messages import (
     HashQuery,
     Query,
 )
-from pyzsync_daemon.client.effects import Apply, Finish, Match, Plan, Put
+from pyzsync.grid import WINDOW_LEAVES
+from pyzsync.runs import mask_of
+from pyzsync_daemon.client.effects import Apply, Finish, Match, Plan, Put, Reuse
 
 FIRST_PAUSE = 0.5  # seconds before asking again for leaves that the hub no longer had
 LONGEST_PAUSE = 30.0
@@ -41,6 +47,7 @@ class Transfer:
         self._otherwise: Plan | None = None  # while a delta is tried: what to do without it
         self._hashes: dict[HashQuery, Hashlist | None] = {}
         self._sets: dict[BlockQuery, dict[int, bytes]] = {}  # the parts of each, as they come
+        self._reuses = False  # before the first set is put: they are checked together
         self._again: list[Query] = []
         self._pause = FIRST_PAUSE
         self._bad_sets = 0
@@ -55,6 +62,7 @@ class Transfer:
         if plan.hashes:
             self._hashes = dict.fromkeys(plan.hashes)
             return plan.hashes
+        self._reuses = self._reuses or plan.reuse
         self._sets.update((query, {}) for query in plan.blocks)
         return plan.blocks
 
@@ -118,7 +126,8 @@ class Transfer:
             self._refusals = 0
             return asked
         if not done.gone:
-            self._bad_sets += 1
+            # What was not asked for was copied, and wrong: that is not the hub's fault.
+            self._bad_sets += any(_overlap(query, done.query) for query in missing)
             return asked
         self._again.extend(missing)
         self._refuse("the hub no longer has all of it", now)
@@ -143,10 +152,13 @@ class Transfer:
         again, self._again = tuple(self._again), []
         return again
 
-    def next_step(self) -> Match | Apply | Put | Finish | None:
+    def next_step(self) -> Match | Reuse | Apply | Put | Finish | None:
         """The effect that is due, if none is running."""
         if self.busy:
             return None
+        if self._reuses:
+            self._reuses = False
+            return Reuse(self.change)
         if self._due:
             return self._due.popleft()
         if self._hashes:
@@ -176,3 +188,9 @@ class Transfer:
             self._refusals += 1
             self.resume_at = now + max(self._pause, at_least)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+
+def _overlap(a: BlockQuery, b: BlockQuery) -> bool:
+    """Whether two queries for one window name any leaf both."""
+    masks = (mask_of(runs.decode(each.leaves), WINDOW_LEAVES) for each in (a, b))
+    return bool(np.logical_and(*masks).any())

@@ -38,6 +38,7 @@ from pyzsync_daemon.client.effects import (
     Pruned,
     Put,
     Result,
+    Reuse,
     Save,
     Saved,
     State,
@@ -108,6 +109,8 @@ class Workbench:
                 return self.prepare(effect)
             case Match():
                 return self.match(effect)
+            case Reuse():
+                return self.reuse(effect)
             case Apply():
                 return self.apply(effect)
             case Put():
@@ -152,8 +155,12 @@ class Workbench:
         return Prepared(tuple(each.outcome for each in judged))
 
     def match(self, effect: Match) -> Planned:
-        """Search old bytes for the fetched hashes and stage what they give."""
+        """Search old bytes for the fetched hashes."""
         return self._transfer(effect.change, lambda pull: pull.match(effect.hashlists))
+
+    def reuse(self, effect: Reuse) -> Planned:
+        """Stage the old bytes that were found."""
+        return self._transfer(effect.change, lambda pull: pull.reuse())
 
     def apply(self, effect: Apply) -> Planned:
         """Stage what one more part of a delta gives."""

@@ -56,6 +56,11 @@ class Daemon:
             )
         return cls(name, process, log)
 
+    @property
+    def pid(self) -> int:
+        """The process, for who measures it."""
+        return self._process.pid
+
     async def listening(self, seconds: float) -> str:
         """The URL that a hub prints once it serves; DaemonEnded when it does not come."""
         if self._process.stdout is None:

@@ -18,6 +18,9 @@ _RENAME_EXCHANGE = 2
 _FICLONE = 0x40049409
 _PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01
 _SYNC_WRITE = 2
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_LARGE = 5 << 19  # 2.5 MiB
+_ARENAS = 2
 # What a kernel or a file system says that does not know the call or the flag. EINVAL is also said
 # of a directory moved into itself, which our names (staging against target) cannot ask for.
 _UNKNOWN = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY})
@@ -70,6 +73,21 @@ def punch(fd: int, offset: int, size: int) -> None:
     """Turn a range into a hole that reads as zeros. Raises ``Unsupported`` or ``OSError``."""
     where, length = ctypes.c_long(offset), ctypes.c_long(size)
     _check(_LIBC.fallocate(fd, _PUNCH_HOLE_KEEP_SIZE, where, length), None)
+
+
+def keep_little_memory() -> None:
+    """Let what large columns took go back to the system when they are let go.
+
+    glibc raises its own threshold with each large block that is freed, and from then on keeps such
+    blocks, in an arena for each thread: measured, 130 MB after the delta of a file of 1.4 GB. A
+    window (2 MiB) stays below the threshold, so that hashing does not fault its pages in each time.
+    Another C library has no ``mallopt``, or does not know these: then nothing changes.
+    """
+    call = getattr(_LIBC, "mallopt", None)
+    if call is not None:
+        call(_M_MMAP_THRESHOLD, _LARGE)
+        call(_M_TRIM_THRESHOLD, _LARGE)
+        call(_M_ARENA_MAX, _ARENAS)
 
 
 def _rename(old_fd: int, old: str, new_fd: int, new: str, flags: int) -> None:

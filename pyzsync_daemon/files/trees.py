@@ -6,6 +6,7 @@ import mmap
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Set
+from dataclasses import replace
 from pathlib import Path
 
 from pyzsync.errors import TreeFormatError
@@ -107,8 +108,15 @@ class TreeStore:
 
 
 def _map(path: Path) -> HashTree:
-    """The packed tree in ``path``; FileNotFoundError or TreeFormatError."""
+    """The packed tree in ``path``; FileNotFoundError or TreeFormatError.
+
+    Its pages that are not in use are the page cache's, and come back without a read of the disk.
+    """
     with path.open("rb") as file:
         if not path.stat().st_size:
             raise TreeFormatError("it is empty")  # and cannot be mapped
-        return open_tree(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    tree = open_tree(mapped)
+    tree = replace(tree, rest=lambda: mapped.madvise(mmap.MADV_DONTNEED))
+    tree.rest()  # all of it was read for its checksum
+    return tree

@@ -53,7 +53,13 @@ class DeltaMaker:
         """
         old, new = self._tree(query.old), self._tree(query.new)
         self.made += 1
-        parts = make_delta(query, old, new, lambda *leaves: self._read(new, *leaves), bounds)
+        try:
+            parts = make_delta(
+                query, old, new, lambda *leaves: self._read(old, new, *leaves), bounds
+            )
+        finally:
+            old.rest()
+            new.rest()
         return None if parts is None else tuple(map(encode, parts))
 
     def _tree(self, version: bytes) -> HashTree:
@@ -62,8 +68,10 @@ class DeltaMaker:
             raise ProtocolError(Code.NO_DELTA)
         return tree
 
-    def _read(self, tree: HashTree, window: int, leaves: Runs) -> bytes:
-        pieces, gone = self._leaves.find(tree, window, leaves)
+    def _read(self, old: HashTree, new: HashTree, window: int, leaves: Runs) -> bytes:
+        pieces, gone = self._leaves.find(new, window, leaves)
+        old.rest()  # of each a little was looked up for the window before
+        new.rest()
         if gone:
             raise ProtocolError(Code.GONE)
         return b"".join(piece.data for piece in pieces)

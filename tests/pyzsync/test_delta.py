@@ -219,3 +219,12 @@ def test_any_edits(size, period, changes):
     for at, drop, put in changes:
         new = new[:at] + put + new[at + drop :]
     check(old, new)
+
+
+def test_copies_made_in_small_parts_are_the_same(monkeypatch):
+    old = noise(60 * LEAF)
+    new = old[: 20 * LEAF] + b"x" + old[20 * LEAF :] + old[5 * LEAF : 9 * LEAF] + old[30 * LEAF :]
+    whole, _ = delta(old, new)
+    monkeypatch.setattr("pyzsync.delta._CHUNK", 3)
+    parts, _ = delta(old, new)
+    assert encode_steps(parts) == encode_steps(whole)

@@ -1,5 +1,6 @@
 import io
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -177,3 +178,38 @@ def test_zeros_are_found_in_linear_space():
     slide(blueprint, target, tree_of(zeros), 0, 0)
     assert blueprint.missing_bytes == LEAF + 1
     assert [len(blueprint.copies(w)) for w in (0, 1)] == [1, 1]
+
+
+def moved(seed):
+    """Leaves of OLD in another order, some twice, some not from it."""
+    pick = random.Random(seed)
+    leaves = [OLD[at : at + LEAF] for at in range(0, 300 * LEAF, LEAF)]
+    return b"".join(
+        pick.choice(leaves) if pick.random() < 0.9 else pick.randbytes(LEAF) for _ in range(400)
+    )
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64])
+def test_passes_in_small_parts_find_the_same(monkeypatch, chunk):
+    """What is done at once bounds memory and nothing else."""
+    new = moved(1) + OLD
+    sources = []
+    for size in (1 << 17, chunk):
+        monkeypatch.setattr("pyzsync.match._CHUNK", size)
+        blueprint, target = search(new, 0)
+        compare_same_offset(blueprint, target, tree_of(OLD), 0)
+        slide(blueprint, target, tree_of(OLD), 0, 0)
+        sources.append(blueprint.source.tolist())
+        assert blueprint.reused_bytes == sum(blueprint.steps.values()) >= len(OLD)
+    assert sources[0] == sources[1]
+
+
+def test_a_tree_rests_after_each_part(monkeypatch):
+    monkeypatch.setattr("pyzsync.match._CHUNK", 50)
+    rests = []
+    old = replace(tree_of(OLD), rest=lambda: rests.append(1))
+    blueprint, target = search(moved(2), 0)
+    compare_same_offset(blueprint, target, old, 0)
+    assert len(rests) == 7
+    slide(blueprint, target, old, 0, 0)
+    assert len(rests) == 7 + 7 + 8

@@ -1,3 +1,5 @@
+import random
+
 import numpy as np
 import pytest
 
@@ -38,3 +40,20 @@ def test_sources_follow_their_neighbours(old, new, source, better):
         assert joins >= 1
     for node, offset in zip(new, offsets.tolist(), strict=True):
         assert offset < 0 or old[offset // UNIT] == node
+
+
+def test_small_parts_give_the_same(monkeypatch):
+    """What is looked at at once bounds memory and nothing else."""
+    pick = random.Random(1)
+    old = "".join(pick.choices("abc", k=200))
+    new = "".join(old[at : at + 20] for at in pick.choices(range(180), k=30))
+    first = np.array([old.index(name) * UNIT for name in new], dtype=np.int64)
+    found, rests = [], []
+    for size in (1 << 17, 3):
+        monkeypatch.setattr("pyzsync.relink._CHUNK", size)
+        monkeypatch.setattr("pyzsync.relink._COMPARED", size)
+        source = first.copy()
+        relink(source, hashes(old), hashes(new), UNIT, lambda: rests.append(1))
+        found.append(source.tolist())
+    assert found[0] == found[1] != first.tolist()
+    assert len(rests) > 100

@@ -69,7 +69,6 @@ def test_without_matplotlib_nothing_is_measured(pair, monkeypatch, tmp_path, cap
 
 
 def test_a_picture(tmp_path):
-    pytest.importorskip("matplotlib")
     rows = [Row(size, 1.0 / size, 2.0 / size, 9000 // size, 10 * size) for size in (1, 8, 512)]
     draw(rows, tmp_path / "out.png")
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")

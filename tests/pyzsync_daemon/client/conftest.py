@@ -25,6 +25,7 @@ from pyzsync_daemon.client.effects import (
     Plan,
     Prepare,
     Put,
+    Reuse,
     State,
 )
 from pyzsync_daemon.client.workbench import Workbench, WorkbenchSettings
@@ -149,6 +150,11 @@ class Client:
                         return planned.error
                     continue
                 again = ()
+                if plan.reuse:
+                    planned = self.bench.reuse(Reuse(change))
+                    if planned.error:
+                        return planned.error
+                    again = planned.plan.blocks
                 for query in plan.blocks:
                     planned = self.bench.put(self.hub.put(change, query))
                     if planned.error:

@@ -16,6 +16,7 @@ from pyzsync_daemon.client.effects import (
     Match,
     Plan,
     Planned,
+    Reuse,
     State,
 )
 from pyzsync_daemon.client.pull import AHEAD
@@ -129,6 +130,48 @@ def test_a_small_file_that_is_wrong_is_never_believed(client, hub):
     assert hub.leaves_sent == 1
     client.commit(change)
     assert client.tree() == {"f": DATA[:5000]}
+
+
+# --- old bytes are staged while blocks are on their way ------------------------------------------
+
+
+def edited(*places):
+    """DATA with other bytes at these places."""
+    changed = bytearray(DATA)
+    for place in places:
+        changed[place] ^= 1
+    return bytes(changed)
+
+
+def test_blocks_are_asked_for_before_old_bytes_are_staged(client, hub):
+    client.apply(hub.file("f", DATA))
+    new = edited(WINDOW + 5)
+    assert [query.window for query in ask(client, hub, new)] == [1]
+    (staged,) = client.private("staging").values()
+    assert staged == bytes(len(DATA))
+    change = hub.file("f", new)
+    assert client.bench.reuse(Reuse(change)) == Planned(change)
+    (staged,) = client.private("staging").values()
+    assert staged == new[:WINDOW] + bytes(LEAF) + new[WINDOW + LEAF :]
+
+
+def test_old_bytes_that_were_edited_since_the_search_are_fetched(client, hub):
+    """Of the window that waits for blocks and of another: the nodes that do not match."""
+    client.apply(hub.file("f", DATA))
+    new = edited(WINDOW + 5)
+    (asked,) = ask(client, hub, new)
+    change = hub.file("f", new)
+    with (client.root / "f").open("r+b") as file:
+        for place in (3 * LEAF, WINDOW + 7 * LEAF):
+            file.seek(place)
+            file.write(b"an edit")
+    (other,) = client.bench.reuse(Reuse(change)).plan.blocks
+    assert (other.window, runs.decode(other.leaves)) == (0, [(0, 4)])
+    (again,) = client.bench.put(hub.put(change, asked)).plan.blocks
+    assert (again.window, runs.decode(again.leaves)) == (1, [(4, 8)])
+    for query in (other, again):
+        assert client.bench.put(hub.put(change, query)) == Planned(change)
+    assert client.bench.finish(Finish(change)) == Planned(change)
 
 
 # --- deltas --------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from pyzsync_daemon.client.effects import (
     Prepare,
     Prune,
     Pruned,
+    Reuse,
     Save,
     Saved,
     State,
@@ -87,6 +88,7 @@ async def test_small_files_pass_big_ones():
         (Prepare((SMALL,)), Lane.SMALL),
         (Prepare((SMALL, LARGE)), Lane.BIG),
         (Match(LARGE, ()), Lane.BIG),
+        (Reuse(LARGE), Lane.BIG),
         (Finish(SMALL), Lane.SMALL),
         (Abandon(LARGE), Lane.SMALL),
         (Commit((LARGE,)), Lane.DISK),
@@ -100,7 +102,8 @@ def test_every_effect_has_its_lane(effect, lane):
 
 
 @pytest.mark.parametrize(
-    "effect", [Prepare((SMALL, LARGE)), Match(SMALL, ()), Abandon(SMALL), Commit((SMALL,))]
+    "effect",
+    [Prepare((SMALL, LARGE)), Match(SMALL, ()), Reuse(SMALL), Abandon(SMALL), Commit((SMALL,))],
 )
 async def test_a_disk_that_says_no_is_a_result(effect):
     def work(effect):

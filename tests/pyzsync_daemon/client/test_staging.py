@@ -171,6 +171,31 @@ def test_a_range_is_copied_in_the_kernel_or_by_hand(staging, source, monkeypatch
         assert file.read(0, 50) == (bytes(range(256)) * 40)[10_200:] + bytes(10)
 
 
+@pytest.mark.parametrize(
+    ("start", "offset", "size", "calls"),
+    [
+        (4096, 8192, 6000, [(4096, 8192, 6000)]),
+        (512, 4608, 9000, [(512, 4608, 3584), (4096, 8192, 5416)]),
+        (512, 4608, 100, [(512, 4608, 100)]),
+        (512, 1024, 9000, [(512, 1024, 9000)]),  # no block of one is a block of the other
+    ],
+)
+def test_blocks_that_can_be_shared_are_copied_by_themselves(
+    staging, source, monkeypatch, start, offset, size, calls
+):
+    seen, real = [], os.copy_file_range
+
+    def call(source, target, count, at, to):
+        seen.append((at, to, count))
+        return real(source, target, count, at, to)
+
+    monkeypatch.setattr(module.os, "copy_file_range", call)
+    with staging.open(staging.new_file("a", b"", 20_000), False) as file:
+        assert file.copy(source, start, size, offset) == size
+        assert file.read(offset, size) == (bytes(range(256)) * 40)[start : start + size]
+    assert seen == calls
+
+
 def test_holes_stay_holes_in_a_copy(staging, tmp_path):
     (tmp_path / "holes").write_bytes(bytes(2**20))
     name = staging.new_file("a", b"", 2**20)

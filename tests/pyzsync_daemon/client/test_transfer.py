@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 from protocol import runs
 from protocol.errors import Code
 from protocol.messages import Failed, HashQuery
-from pyzsync_daemon.client.effects import Apply, Finish, Match, Plan, Put
+from pyzsync_daemon.client.effects import Apply, Finish, Match, Plan, Put, Reuse
 from pyzsync_daemon.client.transfer import FIRST_PAUSE, MAX_BAD_SETS, MAX_REFUSALS, Transfer
 from tests.pyzsync_daemon.client.values import (
     block_query,
@@ -87,6 +89,33 @@ def test_the_next_window_comes_when_one_is_done():
         transfer.blocks(blocks(two))
         transfer.put(transfer.next_step(), Plan(blocks=(two,)), 0.0)
     assert transfer.hopeless == "the hub's blocks do not verify"
+
+
+def test_old_bytes_are_staged_before_the_first_set_is_put():
+    transfer = Transfer(CHANGE)
+    query = block_query()
+    assert transfer.follow(Plan(blocks=(query,), reuse=True)) == (query,)
+    transfer.blocks(blocks(query))
+    assert transfer.next_step() == Reuse(CHANGE)
+    assert isinstance(transfer.next_step(), Put)
+
+
+def test_all_found_is_staged_and_finished():
+    transfer = Transfer(CHANGE)
+    assert transfer.follow(Plan(reuse=True)) == ()
+    assert [transfer.next_step(), transfer.next_step()] == [Reuse(CHANGE), Finish(CHANGE)]
+
+
+def test_wrong_copies_beside_what_was_asked_are_not_the_hubs_fault():
+    query, others = (
+        replace(block_query(), leaves=runs.encode([leaves])) for leaves in ((0, 2), (5, 9))
+    )
+    transfer, _ = follow(query)
+    for _ in range(MAX_BAD_SETS + 1):
+        transfer.follow(Plan(blocks=(query,)))
+        transfer.blocks(blocks(query))
+        assert transfer.put(transfer.next_step(), Plan(blocks=(others,)), 0.0) == (others,)
+    assert transfer.hopeless == ""
 
 
 def test_a_plan_for_nothing_leads_to_finish():

@@ -21,6 +21,7 @@ from pyzsync_daemon.client.effects import (
     Planned,
     Prepare,
     Prune,
+    Reuse,
     Save,
     Saved,
     State,
@@ -177,6 +178,7 @@ def test_what_was_not_prepared_cannot_be_carried_on(client, hub):
     change = hub.file("f", b"bytes")
     assert "no transfer" in client.bench.finish(Finish(change)).error
     assert "no transfer" in client.bench.match(Match(change, ())).error
+    assert "no transfer" in client.bench.reuse(Reuse(change)).error
     assert client.bench.commit(Commit((change,))).again == (change,)
 
 

@@ -1,6 +1,9 @@
 """The calls that Python lacks do what their names say, or say that they are not there."""
 
 import os
+import platform
+import subprocess
+import sys
 
 import pytest
 
@@ -10,6 +13,7 @@ from pyzsync_daemon.files.syscalls import (
     begin_sync,
     clone,
     exchange,
+    keep_little_memory,
     punch,
     rename_new,
     syncfs,
@@ -93,3 +97,37 @@ def test_other_errors_of_a_clone_are_not_hidden(tmp_path):
     with (tmp_path / "a").open("wb") as file, pytest.raises(OSError, match="Bad file") as caught:
         clone(-1, file.fileno())
     assert not isinstance(caught.value, Unsupported)
+
+
+GROW_AND_SHRINK = """
+import re, sys
+from pathlib import Path
+from pyzsync_daemon.files.syscalls import keep_little_memory
+
+if sys.argv[1] == "little":
+    keep_little_memory()
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+del_me = bytearray(b"x") * (30 << 20)
+del del_me  # from now on glibc would keep such blocks
+before = resident()
+blocks = [bytearray(b"x") * (6 << 20) for _ in range(5)]
+blocks.clear()
+print(resident() - before)
+"""
+
+
+@pytest.mark.parametrize("kept", ["little", "much"])
+def test_large_blocks_go_back_to_the_system(kept):
+    """A process of its own: the setting is for good."""
+    command = [sys.executable, "-c", GROW_AND_SHRINK, kept]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    if kept == "little":
+        assert int(done.stdout) < 8 << 20
+    elif platform.libc_ver()[0] == "glibc":
+        assert int(done.stdout) > 20 << 20  # so this test can fail
+
+
+def test_without_mallopt_nothing_is_set(monkeypatch):
+    monkeypatch.setattr(syscalls, "_LIBC", object())
+    keep_little_memory()

@@ -1,6 +1,7 @@
 import random
 import shutil
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +110,23 @@ def test_a_store_whose_directory_was_deleted_goes_on(store):
     shutil.rmtree(store.directory)
     store.save(tree)
     assert store.load(tree.version).length == 1
+
+
+def resident(path):
+    """Bytes of a mapped file that are in this process's memory."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if line.endswith(str(path)))
+    rss = next(line for line in lines[at:] if line.startswith("Rss:"))
+    return int(rss.split()[1]) * 1024
+
+
+def test_a_tree_takes_the_memory_of_what_is_looked_at(store):
+    version = store.save(tree_of(random.Random(9).randbytes(8 * 2**20)))
+    (path,) = store.directory.glob("??/*")
+    loaded = store.load(version)
+    assert resident(path) <= 4096  # all of it was read for its checksum
+    total = int(loaded.hashes(0).weak.sum()) + int(loaded.hashes(0).strong.sum())
+    assert resident(path) > 300_000
+    loaded.rest()
+    assert resident(path) == 0
+    assert int(loaded.hashes(0).weak.sum()) + int(loaded.hashes(0).strong.sum()) == total

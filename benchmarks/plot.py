@@ -1,0 +1,52 @@
+"""The rows as bars: seconds of A and B, bytes of C and D, for each pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+
+from benchmarks.report import TITLES, Row
+
+DRAWN = (("A", "seconds"), ("B", "seconds"), ("C", "bytes"), ("D", "bytes"))
+OURS, TWIN, OTHERS = "tab:blue", "tab:cyan", "tab:gray"
+
+
+def draw(rows: Sequence[Row], path: Path) -> bool:
+    """One picture a figure and pair; False if there is nothing to draw."""
+    mpl.use("Agg")  # a file is drawn, on machines without a screen
+    from matplotlib import pyplot
+
+    pairs = [name for name in dict.fromkeys(row.pair for row in rows) if _of(rows, name, "A")]
+    if not pairs:
+        return False
+    figure, grid = pyplot.subplots(
+        len(pairs), len(DRAWN), figsize=(4.2 * len(DRAWN), 2.8 * len(pairs)), squeeze=False
+    )
+    for line, pair in zip(grid, pairs, strict=True):
+        for axes, (letter, quantity) in zip(line, DRAWN, strict=True):
+            own = [row for row in _of(rows, pair, letter) if getattr(row, quantity)][::-1]
+            axes.barh(
+                [row.who for row in own],
+                [getattr(row, quantity) for row in own],
+                color=[_colour(row) for row in own],
+            )
+            axes.set_xscale("log")
+            axes.set_title(f"{pair}: {TITLES[letter]}", fontsize=8)
+            axes.set_xlabel(quantity, fontsize=7)
+            axes.tick_params(labelsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=80)
+    pyplot.close(figure)
+    return True
+
+
+def _of(rows: Sequence[Row], pair: str, figure: str) -> list[Row]:
+    return [row for row in rows if (row.pair, row.figure) == (pair, figure)]
+
+
+def _colour(row: Row) -> str:
+    if row.ours:
+        return OURS
+    return TWIN if row.who.startswith("ours") else OTHERS
