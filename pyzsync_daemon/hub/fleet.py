@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 import hmac
 import http
+from collections.abc import Collection
+from typing import Final
 
-from websockets.asyncio.server import ServerConnection
+import structlog
+from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.http11 import Request, Response
 
 from protocol.errors import Code
 from protocol.messages import Goodbye
 from pyzsync_daemon.config import HubSettings
 from pyzsync_daemon.hub.connection import Connection, Services
-from pyzsync_daemon.transport import bearer
+from pyzsync_daemon.hub.log import Cursor, Live, Page
+from pyzsync_daemon.hub.records import Batch
+from pyzsync_daemon.transport import WEBSOCKET, bearer
+
+_log = structlog.get_logger(__name__)
+
+# Clients that are sent a page in one turn of the loop, which then writes to their sockets: 4 MiB
+# if the page is as large as a socket takes.
+TURN: Final = 32
 
 
 class Fleet:
@@ -21,6 +32,8 @@ class Fleet:
 
     def __init__(self, services: Services, settings: HubSettings) -> None:
         self.refused = 0
+        self._untold: Cursor | None = None  # where the log ended before the news
+        self._news = asyncio.Event()
         self._services = services
         self._settings = settings
         self._authorization = bearer(settings.secret()).encode() if settings.has_token else b""
@@ -57,10 +70,55 @@ class Fleet:
             del self._connections[connection]
             ended.set_result(None)
 
-    def published(self) -> None:
+    def published(self, batch: Batch) -> None:
         """The announcement log has grown."""
-        for connection in self._connections:
-            connection.published()
+        self._untold = self._untold or Live(batch.previous.seq, closed=True)
+        self._news.set()
+
+    async def keep_telling(self) -> None:
+        """Spread the news, for ever."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            cursor, self._untold = self._untold, None
+            try:
+                while cursor is not None and self._connections:
+                    cursor = await self._spread(cursor)
+            except Exception as error:
+                _log.error("news could not be spread at once", exc_info=error)
+                for connection in self._connections:
+                    connection.published()
+
+    async def _spread(self, cursor: Cursor) -> Cursor | None:
+        """Send the page at ``cursor``; returns the next place if there is more.
+
+        Nearly all clients are level and idle, and get the very same frames: these go to their
+        sockets right here. The others are woken, to go on from where they are at their own pace.
+        """
+        page = await self._services.follow(cursor, False)
+        fits = sum(map(len, page.frames)) <= WEBSOCKET["write_limit"]
+        room = self._services.news.max_bytes
+        turn: list[Connection] = []
+        for connection in tuple(self._connections):
+            if fits and room > 0 and connection.takes(cursor):
+                turn.append(connection)
+            else:
+                connection.published()
+            if len(turn) == TURN:
+                self._hand_out(turn, page)
+                await asyncio.sleep(0)  # the loop writes
+                room -= sum(each.unsent for each in turn)
+                turn = []
+        self._hand_out(turn, page)
+        return page.cursor if page.more else None
+
+    def _hand_out(self, turn: Collection[Connection], page: Page) -> None:
+        sockets = [connection.websocket for connection in turn]
+        for frame in page.frames:
+            broadcast(sockets, frame)
+            self._services.traffic.count(frame, len(turn))
+        for connection in turn:
+            connection.session.told(page)
 
     async def drain(self) -> None:
         """Tell every client when to come back, and give them a bounded time to hear it."""

@@ -40,6 +40,11 @@ class Outbox:
         for frame in join(messages):
             self._add(frame)
 
+    def clear(self) -> None:
+        """Nothing of it will be sent any more."""
+        self._frames.clear()
+        self.bytes = 0
+
     def next_frame(self) -> bytes | None:
         """Take the next frame; None when empty."""
         if not self._frames:

@@ -133,6 +133,16 @@ class HubSession:
             self._behind = self._behind or page.more
             self._messages.extend(page.frames)
 
+    def awaits(self, cursor: Cursor) -> bool:
+        """Whether the page at ``cursor`` is what this client is to be sent next."""
+        ready = self.phase is Phase.FOLLOWING and not self._following
+        return ready and self._cursor == cursor and not (self._messages or self._queries)
+
+    def told(self, page: Page) -> None:
+        """The page that it awaited was sent."""
+        self._cursor = page.cursor
+        self._behind = page.more
+
     def published(self) -> None:
         """The log has grown."""
         self._behind = True
@@ -154,6 +164,11 @@ class HubSession:
     def has_news(self) -> bool:
         """There is something to send or to do, beside answers."""
         return bool(self._messages or self._effects or self._wants_page)
+
+    @property
+    def idle(self) -> bool:
+        """There is nothing to do until a message comes or the log grows."""
+        return self.phase is not Phase.CLOSED and not (self.has_news or self._queries)
 
     @property
     def waiting(self) -> int:
