@@ -57,7 +57,6 @@ class Connection:
         self._wake = asyncio.Event()
         self._idle = False  # nothing is being done, sent or made
         self._slow = False  # it stalled, and has not taken its news since
-        self._log = structlog.get_logger().bind(peer=_peer(websocket))
 
     @property
     def unsent(self) -> int:
@@ -127,7 +126,7 @@ class Connection:
         if isinstance(error, ProtocolError):
             self.session.close(Goodbye(error.code, error.detail, error.retry_after_ms))
             return
-        self._log.error("a client could not be served", exc_info=error)
+        self._log().error("a client could not be served", exc_info=error)
         self.session.close(Goodbye(Code.INTERNAL, "the hub failed; its log says how"))
 
     async def _serve(self) -> None:
@@ -210,10 +209,13 @@ class Connection:
 
     def _report(self) -> None:
         goodbye = self.session.goodbye or Goodbye(Code.NORMAL)
-        level = (
-            self._log.info if goodbye.code in (Code.NORMAL, Code.DRAINING) else self._log.warning
-        )
+        log = self._log()
+        level = log.info if goodbye.code in (Code.NORMAL, Code.DRAINING) else log.warning
         level("client left", code=goodbye.code.name, reason=goodbye.detail)
+
+    def _log(self) -> structlog.stdlib.BoundLogger:
+        logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+        return logger.bind(peer=_peer(self.websocket))
 
 
 def _peer(websocket: ServerConnection) -> str:

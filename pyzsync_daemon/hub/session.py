@@ -15,7 +15,6 @@ has room for their answers.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
@@ -91,7 +90,7 @@ class HubSession:
         self._cursor: Cursor | None = None
         self._behind = True  # the log may have more than the cursor has seen
         self._following = False  # a page is being made or sent
-        self._queries: deque[Query] = deque()
+        self._queries: list[Query] = []  # few; an idle client's empty deque would take 600 bytes
         self._messages: list[Message | bytes] = []
         self._effects: list[Effect] = []
 
@@ -188,7 +187,7 @@ class HubSession:
         taken: list[Query] = []
         size = 0
         while self._queries and size < max_bytes:
-            query = self._queries.popleft()
+            query = self._queries.pop(0)
             taken.append(query)
             size += weight(query)
         return taken
