@@ -1,7 +1,8 @@
 """Run a hub or a client as a process: settings, logs, signals, results.
 
 SIGTERM or SIGINT asks the daemon to drain, within a bounded time. Further ones change nothing: what
-runs us may send one to us and one to our process group, and that is no impatience.
+runs us may send one to us and one to our process group, and that is no impatience. SIGUSR1 asks a
+hub for its counters.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from pyzsync_daemon import logs
+from pyzsync_daemon import logs, loop
 from pyzsync_daemon.cli.descriptors import make_room
 from pyzsync_daemon.cli.exits import Exit
 from pyzsync_daemon.config import (
@@ -55,10 +56,12 @@ def run_hub(file: Path | None, options: Mapping[str, object]) -> None:
     def listening(url: str) -> None:
         print(f"listening on {url}", flush=True)
 
-    run(
-        lambda stop: serve(config.hub, stop=stop, on_listening=listening),
-        seconds=config.hub.drain_s + GRACE,
-    )
+    async def start(stop: asyncio.Event) -> None:
+        count = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, count.set)
+        await serve(config.hub, stop=stop, on_listening=listening, count=count)
+
+    run(start, seconds=config.hub.drain_s + GRACE)
 
 
 def run_client(
@@ -96,13 +99,13 @@ def run(start: Start[T], *, seconds: float, code: int = Exit.OK) -> T:
     last_resort = threading.Timer(seconds, _leave, args=(code,))
     last_resort.daemon = True
     try:
-        return asyncio.run(_signalled(start, last_resort))
+        return loop.run(_signalled(start, last_resort))
     finally:
         last_resort.cancel()
 
 
 async def _signalled(start: Start[T], last_resort: threading.Timer) -> T:
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
     stop = asyncio.Event()
 
     def asked() -> None:
@@ -111,7 +114,7 @@ async def _signalled(start: Start[T], last_resort: threading.Timer) -> T:
             last_resort.start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked)
+        running.add_signal_handler(number, asked)
     return await start(stop)
 
 

@@ -33,6 +33,7 @@ from pyzsync_daemon.hub.records import Record
 from pyzsync_daemon.hub.rewrites import QUIET_S, Rewrites
 from pyzsync_daemon.hub.scan import Scan, scan
 from pyzsync_daemon.ignore import Ignore
+from pyzsync_daemon.tally import Tally
 
 CHUNK_FILES = 64
 CHUNK_BYTES = 8 * MIB
@@ -51,7 +52,7 @@ class Ingest:
     """Brings ``index`` and ``store`` up to date with ``root``.
 
     ``step`` is called with a file's path after each window read of it: the place where tests
-    change the file.
+    change the file. ``hashed`` counts files that were hashed from end to end.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class Ingest:
         step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.stopping = threading.Event()
+        self.hashed = Tally()
         self._root = root
         self._ignore = ignore
         self._index = index
         self._store = store
         self._big_bytes = settings.big_bytes
+        self._older_bytes = settings.older_trees_bytes
         self._guard = DeletionGuard(settings.deletion_share, settings.deletion_floor)
         self._believe = settings.allow_mass_delete
         self._step = step
@@ -88,7 +91,8 @@ class Ingest:
         """Scan the whole tree, and say whether another directory is the root now.
 
         The first time also files are found whose trees were lost. Trees that nobody needs any more
-        are dropped on the way. ``Halted`` if there is no root.
+        are dropped on the way; those of older versions stay while they have room. ``Halted`` if
+        there is no root.
         """
         reopened = self._reopen()
         position = self._index.position().seq
@@ -98,7 +102,8 @@ class Ingest:
         else:
             found = scan(self._root, self._ignore, self._index)
         if position != self._collected:
-            self._store.collect(self._index.versions_to_keep())
+            older = self._index.versions_once()
+            self._store.collect(self._index.versions_to_keep(), older, self._older_bytes)
             self._collected = position
         return found, reopened
 
@@ -126,7 +131,10 @@ class Ingest:
                 raise Stopped
             self._step(observed.path)
 
-        return read_entry(self._root, observed, self._store, step=between)
+        reading = read_entry(self._root, observed, self._store, step=between)
+        if isinstance(reading, Record) and reading.change.version != observed.version:
+            self.hashed.add(reading.change.size)
+        return reading
 
     # --- one at a time ---------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from protocol.messages import (
 )
 from pyzsync_daemon.budget import Budget
 from pyzsync_daemon.hub.connection import Connection, Services
+from pyzsync_daemon.hub.counters import Traffic
 from pyzsync_daemon.hub.log import Live, Page
 from pyzsync_daemon.hub.session import HubFacts
 from pyzsync_daemon.transport import WEBSOCKET, decode
@@ -44,15 +45,19 @@ class Hub:
         self.connections = []
         self.ended = asyncio.Event()
         self.asked = []
+        self.bare = []
         self.answers = {}
         self.failure = None  # raised by the log
+        self.news = Budget(2**20)
         self.budget = Budget(2**20)
+        self.traffic = Traffic()
         self.send_timeout = self.greeting_timeout = PATIENCE
 
     async def start(self, position):
         return Live(position.seq if position else 0, closed=False), position is not None
 
-    async def follow(self, cursor):
+    async def follow(self, cursor, bare):
+        self.bare.append(bare)
         if self.failure is not None:
             raise self.failure
         frame = codec.encode(Announce((), Position(bytes(16), self.head, bytes(32))))
@@ -77,7 +82,9 @@ class Hub:
             self.start,
             self.follow,
             self.answer,
+            self.news,
             self.budget,
+            self.traffic,
             self.send_timeout,
             self.greeting_timeout,
         )
