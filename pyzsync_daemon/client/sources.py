@@ -16,7 +16,8 @@ from protocol.messages import Change, Flag
 from pyzsync import HashTree
 from pyzsync_daemon.client.compare import hash_descriptor
 from pyzsync_daemon.client.replica import Replica
-from pyzsync_daemon.client.staging import StagedFile, read_fully
+from pyzsync_daemon.client.staging import StagedFile
+from pyzsync_daemon.files.fully import read_fully
 from pyzsync_daemon.files.syscalls import Unsupported, clone
 
 

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from blake3 import blake3
 
 from pyzsync_daemon.client.remains import Remains, worth_keeping
+from pyzsync_daemon.files.fully import read_fully, write_fully
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.syscalls import Unsupported, begin_sync, punch
 
@@ -268,25 +269,6 @@ def stands_for(name: str, version: bytes) -> bool:
 def version_of_link(target: str) -> bytes:
     """What stands for a symlink's content in its name."""
     return blake3(os.fsencode(target)).digest()
-
-
-def read_fully(fd: int, offset: int, size: int) -> bytes:
-    """Read ``size`` bytes at ``offset``; fewer only where the file ends."""
-    data = os.pread(fd, size, offset)
-    if len(data) == size:
-        return data
-    parts = bytearray(data)
-    while data and len(parts) < size:
-        data = os.pread(fd, size - len(parts), offset + len(parts))
-        parts += data
-    return bytes(parts)
-
-
-def write_fully(fd: int, offset: int, view: memoryview) -> None:
-    """Write all bytes at ``offset``, in as many calls as it takes."""
-    done = 0
-    while done < len(view):
-        done += os.pwrite(fd, view[done:], offset + done)
 
 
 def _key(path: str) -> str:

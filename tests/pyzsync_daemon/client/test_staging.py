@@ -10,10 +10,10 @@ from pyzsync_daemon.client.staging import (
     PART,
     STAGING,
     Staging,
-    read_fully,
     stands_for,
     version_of_link,
 )
+from pyzsync_daemon.files.fully import read_fully
 from pyzsync_daemon.files.root import EscapesRoot, Root
 from pyzsync_daemon.files.syscalls import Unsupported
 
