@@ -13,6 +13,7 @@ from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.http11 import Request, Response
 
 from protocol.errors import Code
+from protocol.limits import MAX_RETRY_AFTER
 from protocol.messages import Goodbye
 from pyzsync_daemon.config import HubSettings
 from pyzsync_daemon.hub.connection import Connection, Services
@@ -26,6 +27,12 @@ _log = structlog.get_logger(__name__)
 # if the page is as large as a socket takes.
 TURN: Final = 32
 
+# Connections that have not been welcomed yet; a herd beyond that is told to come back, in turns.
+ARRIVING: Final = 256
+RETURNS: Final = (
+    200  # clients a second that are asked to come back: some 15 % of a core, without TLS
+)
+
 
 class Fleet:
     """All connections of one hub. ``refused`` counts the handshakes that were turned away."""
@@ -38,6 +45,8 @@ class Fleet:
         self._settings = settings
         self._authorization = bearer(settings.secret()).encode() if settings.has_token else b""
         self._connections: dict[Connection, asyncio.Future[None]] = {}
+        self._arriving: set[Connection] = set()
+        self._turn_at = 0.0
         self._draining = False
 
     def __len__(self) -> int:
@@ -48,26 +57,41 @@ class Fleet:
         return sum(each.session.acknowledged < seq for each in self._connections)
 
     def admit(self, websocket: ServerConnection, request: Request) -> Response | None:
-        """Refuse a handshake: without the token, or when there are too many clients already."""
+        """Refuse a handshake: without the token, or when there are too many clients already, or
+        too many that arrive at the same time."""
         given = [each.encode(errors="replace") for each in request.headers.get_all("Authorization")]
         known = len(given) == 1 and hmac.compare_digest(given[0], self._authorization)
         response = None
         if self._authorization and not known:
             response = websocket.respond(http.HTTPStatus.UNAUTHORIZED, "a valid token is needed\n")
-        elif self._draining or len(self._connections) >= self._settings.max_clients:
+        elif self._draining or self._full():
             response = websocket.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "come back later\n")
-            response.headers["Retry-After"] = str(max(1, round(self._settings.retry_after_s)))
+            response.headers["Retry-After"] = str(max(1, round(self._turn())))
         self.refused += response is not None
         return response
+
+    def _full(self) -> bool:
+        if len(self._arriving) >= ARRIVING:
+            self._arriving = {each for each in self._arriving if each.session.arriving}
+        many = len(self._connections) >= self._settings.max_clients
+        return many or len(self._arriving) >= ARRIVING
+
+    def _turn(self) -> float:
+        """Seconds until a client that is sent away should come back: each has a turn of its own."""
+        now = asyncio.get_running_loop().time()
+        self._turn_at = max(self._turn_at + 1 / RETURNS, now + self._settings.retry_after_s)
+        return self._turn_at - now
 
     async def handle(self, websocket: ServerConnection) -> None:
         """Serve one client to its end."""
         connection = Connection(self._services, websocket)
         ended = self._connections[connection] = asyncio.get_running_loop().create_future()
+        self._arriving.add(connection)
         try:
             await connection.run()
         finally:
             del self._connections[connection]
+            self._arriving.discard(connection)
             ended.set_result(None)
 
     def published(self, batch: Batch) -> None:
@@ -121,10 +145,11 @@ class Fleet:
             connection.session.told(page)
 
     async def drain(self) -> None:
-        """Tell every client when to come back, and give them a bounded time to hear it."""
+        """Tell every client when to come back, one after the other, and give them a bounded time
+        to hear it."""
         self._draining = True
-        wait = round(self._settings.retry_after_s * 1000)
         for connection in self._connections:
+            wait = min(round(self._turn() * 1000), MAX_RETRY_AFTER)
             connection.close(Goodbye(Code.DRAINING, "the hub stops", wait))
         if self._connections:
             await asyncio.wait(self._connections.values(), timeout=self._settings.drain_s)

@@ -165,6 +165,11 @@ class HubSession:
         return bool(self._messages or self._effects or self._wants_page)
 
     @property
+    def arriving(self) -> bool:
+        """It has not been welcomed yet."""
+        return self.phase in (Phase.GREETING, Phase.STARTING)
+
+    @property
     def idle(self) -> bool:
         """There is nothing to do until a message comes or the log grows."""
         return self.phase is not Phase.CLOSED and not (self.has_news or self._queries)
