@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 import structlog
 
 from pyzsync_daemon import logs
-from pyzsync_daemon.cli.descriptors import make_room
+from pyzsync_daemon.descriptors import make_room
 from pyzsync_daemon.cli.exits import Exit
 from pyzsync_daemon.config import (
     ClientSettings,

@@ -56,6 +56,15 @@ class Daemon:
             )
         return cls(name, process, log)
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     async def listening(self, seconds: float) -> str:
         """The URL that a hub prints once it serves; DaemonEnded when it does not come."""
         if self._process.stdout is None:

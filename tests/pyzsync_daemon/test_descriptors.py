@@ -2,7 +2,7 @@ import resource
 
 import pytest
 
-from pyzsync_daemon.cli.descriptors import OTHERS, make_room
+from pyzsync_daemon.descriptors import OTHERS, make_room
 
 INFINITE = resource.RLIM_INFINITY
 

@@ -1,0 +1,123 @@
+"""One round: prepare, arm the clients, write, wait for everybody, read the meters."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from pyzsync_daemon.loadtest import process
+from pyzsync_daemon.loadtest.changes import Change, tree_of
+from pyzsync_daemon.loadtest.least import least_bytes
+from pyzsync_daemon.loadtest.options import HERDS
+from pyzsync_daemon.loadtest.rounds import Peer, Round
+from pyzsync_daemon.loadtest.stand import Stand
+from pyzsync_daemon.loadtest.stats import Times, mean
+
+MISSED = 3  # changes that clients of such a round did not hear of
+
+Trigger = Callable[[], Awaitable[float]]
+"""Lets the round happen; returns the moment from which times count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A round to come. ``expected`` None: clients only have to be level over a new connection."""
+
+    kind: str
+    expected: dict[str, bytes] | None
+    least: int
+    trigger: Trigger
+
+
+async def measure(stand: Stand, kind: str, note: str = "") -> Round:
+    """Run one round of a kind. ``BareFailed`` or ``WorkerFailed``."""
+    planned = await (_herd(stand, kind) if kind in HERDS else _plain(stand, kind))
+    done = await _run(stand, planned, note)
+    if stand.bare is not None and done.bytes_per_client >= 1:
+        bare = await stand.bare.round(round(done.bytes_per_client), stand.options.patience)
+        peer = Peer("bare", bare.times, bare.cpu_s, "the same number of bytes")
+        done = replace(done, peers=(*done.peers, peer))
+    return done
+
+
+async def _run(stand: Stand, planned: Planned, note: str) -> Round:
+    hub, workers, patience = stand.hub, stand.workers, stand.options.patience
+    expected = planned.expected
+    hexed = None if expected is None else {path: each.hex() for path, each in expected.items()}
+    await workers.all("arm", expected=hexed)
+    before = await hub.counters()
+    process.reset_peak(hub.pid)
+    cpu = hub.cpu_seconds
+    began = await planned.trigger()
+    if expected is None:  # it is another process now
+        before, cpu = None, 0.0
+    seen = await workers.all("seen", seconds=patience)
+    await workers.all("level", seconds=patience)
+    after = await hub.counters()
+    spent = hub.cpu_seconds - cpu
+    done = [at for each in seen for at in each["done"]]
+    latencies = sorted(at - began for at in done if at is not None)
+    heard = [at - began for each in seen for at in each["heard"] if at is not None]
+    return Round(
+        change=planned.kind,
+        times=Times.of(latencies),
+        heard=Times.of(heard),
+        hub_cpu_s=spent,
+        hub_peak_rss_bytes=process.peak_bytes(hub.pid),
+        bytes_per_client=mean([count for each in seen for count in each["received"]]),
+        least_bytes_per_client=planned.least,
+        behind=done.count(None),
+        counters=after.since(before) if after and before else after,
+        note=note,
+        latencies=tuple(latencies),
+    )
+
+
+async def _plain(stand: Stand, kind: str) -> Planned:
+    change = await asyncio.to_thread(stand.tree.prepare, kind, stand.options.change_size)
+    least = await asyncio.to_thread(least_bytes, change.edits)
+
+    async def trigger() -> float:
+        return await asyncio.to_thread(change.write)
+
+    return Planned(kind, change.expected, least, trigger)
+
+
+async def _herd(stand: Stand, kind: str) -> Planned:
+    """All clients at once: the clock starts when they may connect."""
+    if kind == "restart":
+        return Planned(kind, None, 0, lambda: _restart(stand))
+    if kind == "missed":
+        await stand.workers.all("hold")
+        changes = [await _unheard(stand) for _ in range(MISSED)]
+        expected = {path: each for change in changes for path, each in change.expected.items()}
+        least = sum(least_bytes(change.edits) for change in changes)
+    else:
+        await stand.workers.all("anew")
+        edits = await asyncio.to_thread(stand.tree.whole)
+        expected = {edit.path: tree_of(edit.new or b"").version for edit in edits}
+        least = await asyncio.to_thread(least_bytes, edits)
+    return Planned(kind, expected, least, lambda: _release(stand))
+
+
+async def _unheard(stand: Stand) -> Change:
+    """A change that the hub announces while nobody is connected."""
+    change = await asyncio.to_thread(stand.tree.prepare, "edit", stand.options.change_size)
+    mark = stand.hub.mark()
+    await asyncio.to_thread(change.write)
+    await stand.hub.announced(change.edits[0].path, mark)
+    return change
+
+
+async def _release(stand: Stand) -> float:
+    began = time.monotonic()
+    await stand.workers.all("release")
+    return began
+
+
+async def _restart(stand: Stand) -> float:
+    await stand.hub.stop()
+    await stand.hub.start()
+    return time.monotonic()
