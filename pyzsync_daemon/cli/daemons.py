@@ -1,7 +1,8 @@
 """Run a hub or a client as a process: settings, logs, signals, results.
 
 SIGTERM or SIGINT asks the daemon to drain, within a bounded time. Further ones change nothing: what
-runs us may send one to us and one to our process group, and that is no impatience.
+runs us may send one to us and one to our process group, and that is no impatience. SIGUSR1 asks a
+hub for its counters.
 """
 
 from __future__ import annotations
@@ -55,10 +56,12 @@ def run_hub(file: Path | None, options: Mapping[str, object]) -> None:
     def listening(url: str) -> None:
         print(f"listening on {url}", flush=True)
 
-    run(
-        lambda stop: serve(config.hub, stop=stop, on_listening=listening),
-        seconds=config.hub.drain_s + GRACE,
-    )
+    async def start(stop: asyncio.Event) -> None:
+        count = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, count.set)
+        await serve(config.hub, stop=stop, on_listening=listening, count=count)
+
+    run(start, seconds=config.hub.drain_s + GRACE)
 
 
 def run_client(

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from protocol.errors import Code, ProtocolError
 from protocol.messages import Goodbye, Position, Query
 from pyzsync_daemon.budget import Budget
+from pyzsync_daemon.hub.counters import Traffic
 from pyzsync_daemon.hub.log import Cursor, Page
 from pyzsync_daemon.hub.outbox import Outbox
 from pyzsync_daemon.hub.session import Follow, HubFacts, HubSession, Phase, Start
@@ -33,6 +34,7 @@ class Services:
     follow: Callable[[Cursor], Awaitable[Page]]
     answer: Callable[[Query], Awaitable[tuple[bytes, ...]]]
     budget: Budget
+    traffic: Traffic
     send_timeout: float  # seconds until a client that does not read is disconnected
     greeting_timeout: float = 10.0  # seconds until a connection that says nothing is closed
 
@@ -145,12 +147,16 @@ class Connection:
     async def _flush(self, give_back: Callable[[], None]) -> None:
         """Send what is queued, and give the budget back when a frame stalls: from then on a client
         that does not read costs its own queue, and nobody waits for it."""
+        traffic = self._services.traffic
         while (frame := self._outbox.next_frame()) is not None:
             stalled = asyncio.get_running_loop().call_later(STALL, give_back)
             try:
                 async with asyncio.timeout(self._services.send_timeout):
                     await self._websocket.send(frame)
+                traffic.frames += 1
+                traffic.bytes += len(frame)
             except TimeoutError:
+                traffic.slow_cut += 1
                 self.session.close(Goodbye(Code.SLOW_CLIENT, "did not read in time"))
                 self._websocket.transport.abort()  # a goodbye would only queue behind the rest
                 return

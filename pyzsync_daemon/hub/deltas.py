@@ -18,6 +18,7 @@ from pyzsync import HashTree, Runs, Steps, encode_steps, find_steps, literals
 from pyzsync_daemon.compression import Deflater
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.leaves import LeafReader
+from pyzsync_daemon.tally import Tally
 
 Read = Callable[[int, Runs], bytes]
 
@@ -39,10 +40,11 @@ ASKED: Final = Bounds(
 
 
 class DeltaMaker:
-    """Makes deltas, on any thread. ``made`` counts the searches."""
+    """Makes deltas, on any thread. ``searched`` and ``encoded`` count what it took."""
 
     def __init__(self, store: TreeStore, leaves: LeafReader) -> None:
-        self.made = 0
+        self.searched = Tally()
+        self.encoded = Tally()
         self._store = store
         self._leaves = leaves
 
@@ -52,9 +54,12 @@ class DeltaMaker:
         Raises ``ProtocolError``: NO_DELTA without both trees, GONE if the file has moved on.
         """
         old, new = self._tree(query.old), self._tree(query.new)
-        self.made += 1
+        self.searched.add()
         parts = make_delta(query, old, new, lambda *leaves: self._read(new, *leaves), bounds)
-        return None if parts is None else tuple(map(encode, parts))
+        if parts is None:
+            return None
+        self.encoded.add(sum(len(part.data) for part in parts))
+        return tuple(map(encode, parts))
 
     def _tree(self, version: bytes) -> HashTree:
         tree = self._store.load(version)

@@ -33,6 +33,7 @@ from pyzsync_daemon.hub.records import Record
 from pyzsync_daemon.hub.rewrites import QUIET_S, Rewrites
 from pyzsync_daemon.hub.scan import Scan, scan
 from pyzsync_daemon.ignore import Ignore
+from pyzsync_daemon.tally import Tally
 
 CHUNK_FILES = 64
 CHUNK_BYTES = 8 * MIB
@@ -51,7 +52,7 @@ class Ingest:
     """Brings ``index`` and ``store`` up to date with ``root``.
 
     ``step`` is called with a file's path after each window read of it: the place where tests
-    change the file.
+    change the file. ``hashed`` counts files that were hashed from end to end.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Ingest:
         step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.stopping = threading.Event()
+        self.hashed = Tally()
         self._root = root
         self._ignore = ignore
         self._index = index
@@ -126,7 +128,10 @@ class Ingest:
                 raise Stopped
             self._step(observed.path)
 
-        return read_entry(self._root, observed, self._store, step=between)
+        reading = read_entry(self._root, observed, self._store, step=between)
+        if isinstance(reading, Record) and reading.change.version != observed.version:
+            self.hashed.add(reading.change.size)
+        return reading
 
     # --- one at a time ---------------------------------------------------------------------------
 

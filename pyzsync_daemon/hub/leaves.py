@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from pyzsync.runs import Runs, mask_of, runs_of
 from pyzsync.tree import HashTree, matching_leaves
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.hub.index import HubIndex
+from pyzsync_daemon.tally import Tally
 
 # Runs this near to each other (in leaves) are read and checked in one go: one more read and its
 # calls cost about as much as hashing 16 KiB that nobody asked for.
@@ -42,16 +42,14 @@ class LeafReader:
     """Finds asked leaves on disk, from any thread.
 
     ``on_stale(path)`` is called, on the asking thread, when a file no longer holds what the index
-    says of it. ``reads`` and ``bytes_read`` count what was read of published files.
+    says of it. ``reads`` counts what was read of published files.
     """
 
     def __init__(self, root: Root, index: HubIndex, on_stale: Callable[[str], None]) -> None:
-        self.reads = 0
-        self.bytes_read = 0
+        self.reads = Tally()
         self._root = root
         self._index = index
         self._on_stale = on_stale
-        self._counting = threading.Lock()
 
     def find(self, tree: HashTree, window: int, asked: Runs) -> tuple[list[Piece], Runs]:
         """Return the asked leaves of a window, ascending, and those that are gone everywhere.
@@ -121,9 +119,7 @@ class LeafReader:
         while left and (part := os.pread(fd, left, offset + size - left)):
             parts.append(part)
             left -= len(part)
-        with self._counting:
-            self.reads += 1
-            self.bytes_read += size - left
+        self.reads.add(size - left)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -63,7 +63,7 @@ class AnnounceLog:
     """Pages of the log, from any thread; equal pages are made once and shared.
 
     ``deltas`` makes those that are pushed with a page (None: hashlists only). ``cache_bytes``
-    bounds the pages that are kept, least recently used going first.
+    bounds the pages that are kept, least recently used going first. ``made`` counts pages.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class AnnounceLog:
         deltas: DeltaMaker | None = None,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
+        self.made = 0
         self._index = index
         self._pushes = Pushes(store, deltas)
         self._cache_bytes = cache_bytes
@@ -104,6 +105,7 @@ class AnnounceLog:
                 page = self._live(cursor, head)
             else:
                 page = self._snapshot(cursor, head)
+            self.made += 1
             self._keep((cursor, head), page)
             return page
 

@@ -40,7 +40,7 @@ class Publisher:
 
     ``ready`` is set when the first scan of the tree is committed, big files included, or when it
     has halted; whether clients may be served then, ``index.complete`` says. ``step`` is called in
-    a worker thread with a file's path after each read of it.
+    a worker thread with a file's path after each read of it. ``hashed`` counts whole files.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Publisher:
         self._settings = settings
         self._on_batch = on_batch
         self._ingest = Ingest(root, ignore, index, store, settings, step)
+        self.hashed = self._ingest.hashed
         self._watcher = Watcher(
             root.path, ignore.hides, self._noticed, settings.settle_s, settings.rescan_s
         )

@@ -3,72 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import http
-import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
-from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import Server
 from websockets.asyncio.server import serve as serve_websockets
-from websockets.http11 import Request, Response
 
 from protocol.errors import Code, ProtocolError
-from protocol.messages import Goodbye, Position
+from protocol.messages import Position
 from pyzsync_daemon.budget import Budget
 from pyzsync_daemon.config import HubSettings
-from pyzsync_daemon.errors import CannotListen, DaemonError
-from pyzsync_daemon.files.lock import try_lock
-from pyzsync_daemon.files.root import Root
-from pyzsync_daemon.files.trees import TreeStore
-from pyzsync_daemon.hub.connection import Connection, Services
+from pyzsync_daemon.errors import CannotListen
+from pyzsync_daemon.hub.connection import Services
+from pyzsync_daemon.hub.counters import Counters, Traffic
+from pyzsync_daemon.hub.disk import Disk
+from pyzsync_daemon.hub.fleet import Fleet
 from pyzsync_daemon.hub.frames import FrameCache
-from pyzsync_daemon.hub.ignorefile import read_ignore_file
-from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.log import AnnounceLog, Cursor, Page
 from pyzsync_daemon.hub.publisher import Publisher
 from pyzsync_daemon.hub.publishing import PublisherSettings
 from pyzsync_daemon.hub.records import Batch
 from pyzsync_daemon.hub.session import HubFacts
 from pyzsync_daemon.hub.source import BlockSource
-from pyzsync_daemon.transport import AGENT, WEBSOCKET, bearer
+from pyzsync_daemon.transport import AGENT, WEBSOCKET
 
 __all__ = ["serve"]
 
 SERVE_THREADS: Final = 2  # reading, verifying and compressing: one a core of a small machine
-LOCK: Final = "lock.state"  # in the state; a client that is given the same one takes it too
 ONE_VIEW: Final = b""  # without grants every client sees the whole tree
 
 
-class StateBusy(DaemonError):
-    """Another hub, or a client, works in the state directory ``state``."""
-
-    hint = "stop the other one, or give this hub a state directory of its own with --state"
-
-    def __init__(self, state: Path) -> None:
-        super().__init__(state)
-        self.state = state
-
-    def __str__(self) -> str:
-        return f"another hub or client is at work in {self.state}"
-
-
 async def serve(
-    settings: HubSettings, *, stop: asyncio.Event, on_listening: Callable[[str], None]
+    settings: HubSettings,
+    *,
+    stop: asyncio.Event,
+    on_listening: Callable[[str], None],
+    count: asyncio.Event | None = None,
 ) -> None:
     """Publish ``settings.root`` until ``stop`` is set, then drain.
 
-    ``on_listening`` gets the URL once clients are served, which is after the first scan. Raises
-    ``DaemonError`` or ``OSError`` when root, state or address cannot be used, or what the publisher
-    raised.
+    ``on_listening`` gets the URL once clients are served, which is after the first scan. Whenever
+    ``count`` is set the hub clears it and logs its counters. Raises ``DaemonError`` or ``OSError``
+    when root, state or address cannot be used, or what the publisher raised.
     """
     async with _open(settings) as hub:
-        await hub.run(stop, on_listening)
+        await hub.run(stop, count or asyncio.Event(), on_listening)
 
 
 @asynccontextmanager
@@ -87,35 +69,6 @@ async def _open(settings: HubSettings) -> AsyncIterator[Hub]:
         await asyncio.to_thread(disk.opened.close)
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """What a hub has on disk."""
-
-    root: Root
-    index: HubIndex
-    store: TreeStore
-    ignore: list[str]
-    opened: ExitStack
-
-    @classmethod
-    def open(cls, settings: HubSettings) -> Disk:
-        """Open it, for this process alone. Raises ``DaemonError`` or ``OSError``."""
-        state = settings.state_dir
-        with ExitStack() as stack:
-            root = stack.enter_context(Root(settings.root))
-            ignore = read_ignore_file(root)
-            state.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = try_lock(stack.enter_context(Root(state)), LOCK)
-            if lock is None:
-                raise StateBusy(state)
-            stack.callback(os.close, lock)
-            index = HubIndex(state / "hub.sqlite", identity=settings.identity)
-            stack.callback(index.close)
-            store = TreeStore(state / "trees")
-            opened = stack.pop_all()
-        return cls(root, index, store, ignore, opened)
-
-
 class Lanes(NamedTuple):
     """Threads by what they do: answers, announcements, and searches for deltas."""
 
@@ -125,48 +78,82 @@ class Lanes(NamedTuple):
 
 
 class Hub:
-    """Who is connected, and what they share."""
+    """A publisher, a fleet of clients, and what they share."""
 
-    def __init__(
-        self,
-        settings: HubSettings,
-        disk: Disk,
-        lanes: Lanes,
-    ) -> None:
+    def __init__(self, settings: HubSettings, disk: Disk, lanes: Lanes) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._log_thread = lanes.log
-        self._connections: dict[Connection, asyncio.Future[None]] = {}
-        self._draining = False
         root, index, store = disk.root, disk.index, disk.store
         self._index = index
         publishing = _publishing(settings, disk.ignore)
         self._publisher = Publisher(root, index, store, publishing, self._published)
-        source = BlockSource(root, index, store, on_stale=self._stale)
-        self._log = AnnounceLog(index, store, source.deltas)
-        cache = FrameCache(settings.cache_bytes, lanes.serving, source.answer, lanes.deltas)
-        self._services = Services(
+        self._source = BlockSource(root, index, store, on_stale=self._stale)
+        self._log = AnnounceLog(index, store, self._source.deltas)
+        self._cache = FrameCache(
+            settings.cache_bytes, lanes.serving, self._source.answer, lanes.deltas
+        )
+        self._budget = Budget(settings.inflight_bytes)
+        self._traffic = Traffic()
+        services = Services(
             facts=HubFacts(AGENT, index.identity, ONE_VIEW, settings.requests),
             start=self._start,
             follow=self._follow,
-            answer=cache.get,
-            budget=Budget(settings.inflight_bytes),
+            answer=self._cache.get,
+            budget=self._budget,
+            traffic=self._traffic,
             send_timeout=settings.send_timeout_s,
         )
-        self._authorization = bearer(settings.secret()).encode() if settings.has_token else b""
+        self._fleet = Fleet(services, settings)
 
-    async def run(self, stop: asyncio.Event, on_listening: Callable[[str], None]) -> None:
+    async def run(
+        self, stop: asyncio.Event, count: asyncio.Event, on_listening: Callable[[str], None]
+    ) -> None:
         """Publish and serve; ends when ``stop`` is set or the publisher fails."""
         publishing = asyncio.create_task(self._publisher.run(stop))
+        counting = asyncio.create_task(self._keep_counting(count))
         try:
             await self._while_publishing(publishing, self._publisher.ready.wait())
             async with await self._listen() as server:
                 on_listening(self._url(server))
                 await self._while_publishing(publishing, stop.wait())
-                await self._drain()
+                await self._fleet.drain()
         finally:
             publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
+            counting.cancel()
+            await asyncio.gather(publishing, counting, return_exceptions=True)
+
+    def counters(self) -> Counters:
+        """What was done so far."""
+        publisher, source = self._publisher, self._source
+        cache, traffic = self._cache, self._traffic
+        return Counters(
+            clients=len(self._fleet),
+            behind=self._fleet.behind(self._index.position().seq),
+            hash_passes=publisher.hashed.count,
+            hashed_bytes=publisher.hashed.bytes,
+            reads=source.leaves.reads.count,
+            read_bytes=source.leaves.reads.bytes,
+            searches=source.deltas.searched.count,
+            encodes=source.encoded,
+            cache_hits=cache.hits,
+            cache_misses=cache.misses,
+            coalesced=cache.coalesced,
+            cache_bytes=cache.bytes,
+            pages=self._log.made,
+            bytes_out=traffic.bytes,
+            frames_out=traffic.frames,
+            inflight_bytes=self._budget.held,
+            pushes_dropped=traffic.pushes_dropped,
+            slow_cut=traffic.slow_cut,
+            refused=self._fleet.refused,
+        )
+
+    async def _keep_counting(self, count: asyncio.Event) -> None:
+        while True:
+            await count.wait()
+            count.clear()
+            self.counters().log()
 
     async def _while_publishing(
         self, publishing: asyncio.Task[None], what: Coroutine[None, None, object]
@@ -185,16 +172,14 @@ class Hub:
         scheme = "wss" if self._settings.tls_cert else "ws"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
-    # --- clients -------------------------------------------------------------------------------
-
     async def _listen(self) -> Server:
         host, port = self._settings.address
         try:
             return await serve_websockets(
-                self._handle,
+                self._fleet.handle,
                 host,
                 port,
-                process_request=self._admit,
+                process_request=self._fleet.admit,
                 origins=[None],  # a web page in somebody's browser is not a client
                 server_header=None,
                 ssl=_tls(self._settings),
@@ -202,36 +187,6 @@ class Hub:
             )
         except OSError as error:
             raise CannotListen(self._settings.listen, error.strerror or str(error)) from error
-
-    def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
-        """Refuse a handshake: without the token, or when there are too many clients already."""
-        given = [each.encode(errors="replace") for each in request.headers.get_all("Authorization")]
-        known = len(given) == 1 and hmac.compare_digest(given[0], self._authorization)
-        if self._authorization and not known:
-            return websocket.respond(http.HTTPStatus.UNAUTHORIZED, "a valid token is needed\n")
-        if self._draining or len(self._connections) >= self._settings.max_clients:
-            response = websocket.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "come back later\n")
-            response.headers["Retry-After"] = str(max(1, round(self._settings.retry_after_s)))
-            return response
-        return None
-
-    async def _handle(self, websocket: ServerConnection) -> None:
-        connection = Connection(self._services, websocket)
-        ended = self._connections[connection] = self._loop.create_future()
-        try:
-            await connection.run()
-        finally:
-            del self._connections[connection]
-            ended.set_result(None)
-
-    async def _drain(self) -> None:
-        """Tell every client when to come back, and give them a bounded time to hear it."""
-        self._draining = True
-        wait = round(self._settings.retry_after_s * 1000)
-        for connection in self._connections:
-            connection.close(Goodbye(Code.DRAINING, "the hub stops", wait))
-        if self._connections:
-            await asyncio.wait(self._connections.values(), timeout=self._settings.drain_s)
 
     # --- what the connections share ------------------------------------------------------------
 
@@ -245,8 +200,7 @@ class Hub:
         return await self._loop.run_in_executor(self._log_thread, self._log.follow, cursor)
 
     def _published(self, batch: Batch) -> None:
-        for connection in self._connections:
-            connection.published()
+        self._fleet.published()
 
     def _stale(self, path: str) -> None:
         """A file is not what the index says (told by a serving thread): look at it again."""

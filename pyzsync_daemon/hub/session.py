@@ -31,7 +31,7 @@ from protocol.messages import (
     Query,
     Welcome,
 )
-from pyzsync_daemon.hub.log import Cursor, Page
+from pyzsync_daemon.hub.log import Cursor, Live, Page
 from pyzsync_daemon.weight import weight
 
 
@@ -118,6 +118,8 @@ class HubSession:
             return
         self.phase = Phase.FOLLOWING
         self._cursor = cursor
+        if isinstance(cursor, Live):  # it said itself that it is so far
+            self.acknowledged = cursor.seq
         hub = self._hub
         self._messages.append(
             Welcome(PROTOCOL, (), hub.agent, hub.identity, hub.view, resumed, hub.requests)

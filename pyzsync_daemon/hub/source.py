@@ -36,6 +36,7 @@ from pyzsync_daemon.hub.frames import Answer
 from pyzsync_daemon.hub.hashlists import cut_hashlist
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.leaves import LeafReader
+from pyzsync_daemon.tally import Tally
 
 # A failing disk, or a tree that is made again, is not asked for again at once; a client's own
 # back-off goes on from here.
@@ -46,7 +47,7 @@ class BlockSource:
     """Answers queries, from any thread.
 
     ``on_stale(path)`` is called, on the asking thread, when a file no longer holds what the index
-    says of it, or its tree is lost. ``leaves`` counts what was read.
+    says of it, or its tree is lost. ``leaves`` counts what was read, ``deltas`` what was searched.
     """
 
     def __init__(
@@ -58,6 +59,12 @@ class BlockSource:
         self._store = store
         self._on_stale = on_stale
         self._log = structlog.get_logger()
+        self._sets = Tally()
+
+    @property
+    def encoded(self) -> int:
+        """Block sets and deltas that were compressed and encoded."""
+        return self._sets.count + self.deltas.encoded.count
 
     def answer(self, query: Query) -> Answer:
         """Return the encoded answer: a ``Failed`` if the query or the disk is bad."""
@@ -107,6 +114,7 @@ class BlockSource:
         asked = runs.decode(query.leaves, count)
         pieces, gone = self.leaves.find(tree, query.window, asked)
         data = b"".join(piece.data for piece in pieces)
+        self._sets.add()
         frames = tuple(map(encode, make_blocks(query, data, runs.encode(gone))))
         return Answer(frames, lasting=not gone)
 

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import pytest
 
 from pyzsync_daemon.cli.daemons import run
 from pyzsync_daemon.cli.exits import Exit
+from pyzsync_daemon.hub.counters import Counters
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -99,6 +101,32 @@ def test_once_brings_a_replica_up_to_date_and_tells_what_it_did(tmp_path, form, 
     assert client.returncode == 0, client.stderr
     assert (replica / "f").read_bytes() == b"x" * 1000
     assert re.fullmatch(told + "\n", client.stdout)
+
+
+def test_a_hub_tells_its_counters_when_it_is_asked(tmp_path):
+    root, replica = tmp_path / "hub", tmp_path / "replica"
+    root.mkdir()
+    (root / "f").write_bytes(b"x" * 1000)
+    told = []
+    with start_hub(root, "--listen", "127.0.0.1:0", cwd=tmp_path) as hub:
+        url = hub.stdout.readline().split()[-1]
+        for _ in range(2):
+            hub.send_signal(signal.SIGUSR1)
+            lines = map(json.loads, iter(hub.stderr.readline, ""))
+            told.append(next(line for line in lines if line["event"] == "counters"))
+            command = [sys.executable, "-m", "pyzsync_daemon", "client", replica, "--hub", url]
+            subprocess.run([*command, "--once"], check=True, timeout=60, capture_output=True)
+        hub.terminate()
+        hub.communicate(timeout=60)
+    before, after = told
+    assert before["level"] == "info"
+    for line in told:
+        assert set(line) == {"event", "level", "timestamp", *Counters.__dataclass_fields__}
+    assert (before["hash_passes"], before["hashed_bytes"], before["reads"]) == (1, 1000, 0)
+    assert (after["hash_passes"], after["reads"], after["read_bytes"]) == (1, 1, 1000)
+    assert (after["encodes"], after["cache_misses"], after["pages"]) == (1, 1, 1)
+    assert after["bytes_out"] > before["bytes_out"] == 0
+    assert after["refused"] == after["slow_cut"] == 0
 
 
 def test_once_without_a_hub_tells_so(tmp_path):

@@ -27,6 +27,7 @@ from protocol.messages import (
 )
 from pyzsync_daemon.budget import Budget
 from pyzsync_daemon.hub.connection import Connection, Services
+from pyzsync_daemon.hub.counters import Traffic
 from pyzsync_daemon.hub.log import Live, Page
 from pyzsync_daemon.hub.session import HubFacts
 from pyzsync_daemon.transport import WEBSOCKET, decode
@@ -47,6 +48,7 @@ class Hub:
         self.answers = {}
         self.failure = None  # raised by the log
         self.budget = Budget(2**20)
+        self.traffic = Traffic()
         self.send_timeout = self.greeting_timeout = PATIENCE
 
     async def start(self, position):
@@ -78,6 +80,7 @@ class Hub:
             self.follow,
             self.answer,
             self.budget,
+            self.traffic,
             self.send_timeout,
             self.greeting_timeout,
         )

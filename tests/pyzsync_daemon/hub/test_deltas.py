@@ -55,7 +55,7 @@ def test_a_delta_needs_the_old_tree_and_the_changed_leaves(disk, leaves, maker):
     frames = maker.make(publish(disk, old, new))
     assert applied(frames, old, len(new)) == new
     assert sum(map(len, frames)) < LEAF + 150
-    assert leaves.bytes_read == 2 * LEAF  # once to search it, once to send it
+    assert leaves.reads.bytes == 2 * LEAF  # once to search it, once to send it
 
 
 def test_large_deltas_come_in_parts(disk, maker):
@@ -69,7 +69,7 @@ def test_large_deltas_come_in_parts(disk, maker):
 def test_it_is_a_function_of_the_two_versions(disk, maker):
     query = publish(disk, noise(90_000), noise(50_000) + noise(30_000, 1))
     assert maker.make(query) == maker.make(query)
-    assert maker.made == 2
+    assert maker.searched.count == 2
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_reads_what_was_asked_and_nothing_else(disk, reader):
     found, gone = reader.find(tree, [(3, 5), (60, 61), (99, 101)])
     assert found == {3: leaves(DATA, 3, 5), 60: leaves(DATA, 60, 61), 99: leaves(DATA, 99, 101)}
     assert (gone, reader.stale) == ([], [])
-    assert (reader.leaves.reads, reader.leaves.bytes_read) == (3, 4 * LEAF + 77)
+    assert (reader.leaves.reads.count, reader.leaves.reads.bytes) == (3, 4 * LEAF + 77)
 
 
 def test_near_runs_share_a_read(disk, reader):
@@ -47,7 +47,7 @@ def test_near_runs_share_a_read(disk, reader):
     asked = [(0, 1), (1 + GAP, 2 + GAP), (3 + 2 * GAP, 4 + 2 * GAP)]
     found, _ = reader.find(tree, asked)
     assert found == {start: leaves(DATA, start, stop) for start, stop in asked}
-    assert (reader.leaves.reads, reader.leaves.bytes_read) == (2, (2 + GAP + 1) * LEAF)
+    assert (reader.leaves.reads.count, reader.leaves.reads.bytes) == (2, (2 + GAP + 1) * LEAF)
 
 
 def test_the_second_window_of_a_file(disk, reader):
@@ -57,7 +57,7 @@ def test_the_second_window_of_a_file(disk, reader):
     second = data[WINDOW:]
     assert (found, gone) == ({1: leaves(second, 1, 2), 3: second[-1:]}, [])
     # One read: of leaves 1 to 3, for 2 is in the gap.
-    assert (reader.leaves.reads, reader.leaves.bytes_read) == (1, 2 * LEAF + 1)
+    assert (reader.leaves.reads.count, reader.leaves.reads.bytes) == (1, 2 * LEAF + 1)
 
 
 def test_coarse_trees_are_checked_by_whole_nodes(disk, reader):
@@ -66,7 +66,7 @@ def test_coarse_trees_are_checked_by_whole_nodes(disk, reader):
     assert found == {17: leaves(DATA, 17, 18), LAST: leaves(DATA, LAST, LAST + 1)}
     assert gone == []
     # Nodes of 16 leaves: 16 to 31, and 96 to the end.
-    assert (reader.leaves.reads, reader.leaves.bytes_read) == (2, 16 * LEAF + 4 * LEAF + 77)
+    assert (reader.leaves.reads.count, reader.leaves.reads.bytes) == (2, 16 * LEAF + 4 * LEAF + 77)
 
 
 def test_a_file_that_moved_on_still_gives_what_holds(disk, reader):
@@ -159,7 +159,7 @@ def test_what_is_no_longer_our_file_gives_nothing(disk, reader, tmp_path, replac
     replace(disk.path / "d" / "f", outside)
     assert reader.find(tree, [(0, 5)]) == ({}, [(0, 5)])
     assert reader.stale == ["d/f"]
-    assert reader.leaves.bytes_read == 0
+    assert reader.leaves.reads.bytes == 0
 
 
 def test_a_superseded_version_is_served_from_what_follows_it(disk, reader):
@@ -186,7 +186,7 @@ def test_a_version_that_is_nowhere_is_gone(disk, reader):
     tree = disk.publish("a", DATA)
     disk.delete("a")
     assert reader.find(tree, [(0, 101)]) == ({}, [(0, 101)])
-    assert (reader.leaves.reads, reader.stale) == (0, [])
+    assert (reader.leaves.reads.count, reader.stale) == (0, [])
 
 
 def test_no_descriptor_stays_open(disk, reader):

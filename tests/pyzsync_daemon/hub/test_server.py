@@ -15,9 +15,10 @@ from protocol.messages import Announce, Goodbye, Hello, Welcome
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.config import HubSettings
 from pyzsync_daemon.errors import CannotListen
+from pyzsync_daemon.hub.disk import StateBusy
 from pyzsync_daemon.hub.ignorefile import BadIgnoreFile
 from pyzsync_daemon.hub.index import HubIndex
-from pyzsync_daemon.hub.server import StateBusy, serve
+from pyzsync_daemon.hub.server import serve
 from pyzsync_daemon.transport import WEBSOCKET, bearer, decode
 
 PATIENCE = 30  # seconds until a test that hangs fails

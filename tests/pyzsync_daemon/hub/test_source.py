@@ -93,7 +93,7 @@ def test_noise_travels_raw_and_in_parts_that_fit_a_frame(disk, source):
     assert received == data
     assert parts[0].coding is Coding.RAW
     assert len(parts) == -(-WINDOW // MAX_PAYLOAD)
-    assert source.leaves.reads == 1
+    assert source.leaves.reads.count == 1
 
 
 def test_the_longest_run_sets_still_fit_a_frame(disk, source):
@@ -134,7 +134,7 @@ def test_all_gone_is_an_empty_answer(disk, source, stale):
 def test_leaves_beyond_the_end_are_refused(disk, source, window, asked, code):
     query = blocks(disk.publish("a", TEXT), asked, window=window)
     assert ask(source, query) == (Failed(query, code), False)
-    assert source.leaves.reads == 0
+    assert source.leaves.reads.count == 0
 
 
 def test_an_unknown_version_is_refused(source):
@@ -170,7 +170,7 @@ def test_any_kept_level_is_a_hashlist(disk, source, level):
     assert message == Hashlist(query, width, *columns(tree, level, *range(count)))
     assert len(message.strong) == count * width
     assert lasting
-    assert source.leaves.reads == 0
+    assert source.leaves.reads.count == 0
 
 
 def test_some_nodes_of_a_later_window(disk, source):
@@ -271,7 +271,7 @@ async def test_a_thousand_clients_one_version_behind_cost_one_search(disk, sourc
     with ThreadPoolExecutor(2) as executor:
         cache = FrameCache(1 << 20, executor, source.answer)
         answers = await asyncio.gather(*(cache.get(query) for _ in range(1000)))
-    assert source.deltas.made == 1
+    assert source.deltas.searched.count == 1
     assert all(answer is answers[0] for answer in answers)
 
 
@@ -285,7 +285,7 @@ async def test_the_rest_of_a_delta_after_a_cut(disk, source):
         assert len(whole) == 4
         assert await cache.get(replace(query, first=3)) == whole[3:]
         assert await cache.get(replace(query, first=4)) == whole  # it was coded otherwise
-    assert source.deltas.made == 1
+    assert source.deltas.searched.count == 1
 
 
 def test_published_is_an_answer_for_the_moment(disk, source):
@@ -307,8 +307,8 @@ async def test_a_thousand_equal_requests_read_the_disk_once(disk, source):
         query = blocks(tree, (0, 169))
         answers = await asyncio.gather(*(cache.get(query) for _ in range(1000)))
         assert await cache.get(query) is answers[0]
-    assert source.leaves.reads == 1
-    assert source.leaves.bytes_read == len(TEXT)
+    assert source.leaves.reads.count == 1
+    assert source.leaves.reads.bytes == len(TEXT)
     assert all(answer is answers[0] for answer in answers)
 
 
