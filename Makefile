@@ -10,10 +10,11 @@ FUZZ_SECONDS ?= 60
 FUZZ_SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types fuzz sanitize format clean
+.PHONY: help demo loadtest test check lint types fuzz sanitize format clean
 
 help:
 	@echo "make demo    a hub and three clients on this machine, and what travelled"
+	@echo "make loadtest  a hub with a thousand clients, beside a bare server and rsync"
 	@echo "make test    the whole test suite (T=tests/pyzsync for a part of it)"
 	@echo "make check   test, ruff and mypy --strict: what CI runs, with the demo"
 	@echo "make fuzz    the kernel's variants against each other, FUZZ_SECONDS=60"
@@ -23,6 +24,9 @@ help:
 
 demo: $(INSTALLED)
 	@$(BIN)/pyzsync demo
+
+loadtest: $(INSTALLED)
+	@$(BIN)/pyzsync loadtest --clients 1000 --memory --file-size 10MB --pulls 10
 
 test: $(INSTALLED)
 	@$(BIN)/pytest -q -n 2 --dist worksteal $(T)

@@ -16,8 +16,8 @@ from pyzsync_daemon.client.workbench import Workbench
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.demo.trees import differ
 from pyzsync_daemon.loadtest.memory import Held, MemoryBench
-from pyzsync_daemon.loadtest.shared import Shared
 from pyzsync_daemon.loadtest.segments import Segments
+from pyzsync_daemon.loadtest.shared import Shared
 from pyzsync_daemon.loadtest.watch import Watch
 
 RunnerOf = Callable[[Work, Done], Running]

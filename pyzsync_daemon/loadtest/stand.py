@@ -1,4 +1,4 @@
-"""The test stand: a published tree, a hub, workers with clients, and what they are compared with."""
+"""The test stand: a published tree, a hub, workers with clients, and a bare server."""
 
 from __future__ import annotations
 

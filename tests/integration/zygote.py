@@ -18,8 +18,8 @@ from pathlib import Path
 from pyzsync_daemon import logs
 from pyzsync_daemon.cli.daemons import run
 from pyzsync_daemon.client.daemon import ClientDaemon
-from pyzsync_daemon.client.report import Report
 from pyzsync_daemon.client.replica import WorkbenchSettings
+from pyzsync_daemon.client.report import Report
 from pyzsync_daemon.client.workbench import Workbench
 from pyzsync_daemon.config import ClientSettings, HubSettings, LogSettings
 from pyzsync_daemon.hub.server import serve
