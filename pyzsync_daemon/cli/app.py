@@ -179,9 +179,7 @@ def loadtest(
             help="In every other round one client pulls a file of this size; needs --memory.",
         ),
     ] = "0",
-    tls: Annotated[
-        bool, typer.Option("--tls", help="wss://, with a certificate of its own.")
-    ] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="Use wss:// throughout.")] = False,
     memory: Annotated[
         bool,
         typer.Option(

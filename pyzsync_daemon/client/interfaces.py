@@ -1,7 +1,8 @@
 """What a client needs of a replica, and no more: on disk, or as the load test keeps them in memory.
 
-``ClientDaemon`` needs a ``Bench`` and something that runs its effects; ``Pull`` needs old bytes and
-a place to stage new ones. The real ones are ``Workbench``, ``Runner``, ``OldBytes`` and ``Staging``.
+``ClientDaemon`` needs a ``Bench`` and something that runs its effects; ``Pull`` needs old bytes
+and a place to stage new ones. The real ones are ``Workbench``, ``Runner``, ``OldBytes`` and
+``Staging``.
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ _POLL_S = 0.01
 class HubProcess:
     """``pyzsync hub`` on ``root``, with its files in ``home``."""
 
-    def __init__(self, root: Path, home: Path, max_clients: int, tls: tuple[Path, Path] | None):
+    def __init__(
+        self, root: Path, home: Path, max_clients: int, tls: tuple[Path, Path] | None
+    ) -> None:
         self.url = ""
         self._root = root
         self._home = home

@@ -9,7 +9,7 @@ from pyzsync_daemon.errors import DaemonError
 from pyzsync_daemon.loadtest.changes import KINDS
 
 HERDS = ("first", "restart", "missed")
-"""Rounds in which all clients come at once: their first sync, after a restart, three changes late."""
+"""Rounds in which all come at once: first syncs, after a restart, three changes late."""
 
 
 class BadOptions(DaemonError):
@@ -25,8 +25,8 @@ class BadOptions(DaemonError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``rounds`` of each kind in ``changes``, of ``change_size`` bytes, in a tree of ``files`` files
-    of ``file_size`` bytes, for ``clients`` clients in ``processes`` processes.
+    """``rounds`` of each kind in ``changes``, of ``change_size`` bytes, in a tree of ``files``
+    files of ``file_size`` bytes, for ``clients`` clients in ``processes`` processes.
 
     ``slow`` clients do not read during the rounds; ``churn`` connections a second are cut. ``fair``
     is the size of a file that one client pulls over and over in every other round. ``daemons`` real

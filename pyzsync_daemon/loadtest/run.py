@@ -43,21 +43,23 @@ async def load_test(options: Options, console: Console, before_verify: Hook = _n
     Raises what a part failed with; everything has ended by then.
     """
     options.check()
-    with tempfile.TemporaryDirectory(prefix="pyzsync-loadtest-") as home:
-        with Progress(console=console, transient=True) as progress:
-            kinds = [kind for kind in options.changes for _ in range(options.rounds)]
-            task = progress.add_task(f"starting {options.clients} clients", total=len(kinds) + 2)
-            async with Stand.open(options, Path(home)) as stand:
-                rounds: list[Round] = []
-                await stand.workers.all("churn", rate=options.churn / options.processes)
-                for number, kind in enumerate(kinds, 1):
-                    told = f"round {number} of {len(kinds)}: {kind}"
-                    progress.update(task, advance=1, description=told)
-                    rounds.append(await measure(stand, kind))
-                progress.update(task, advance=1, description="comparing every byte")
-                await stand.workers.all("churn", rate=0)
-                await before_verify(stand)
-                return await _verified(stand, rounds)
+    with (
+        tempfile.TemporaryDirectory(prefix="pyzsync-loadtest-") as home,
+        Progress(console=console, transient=True) as progress,
+    ):
+        kinds = [kind for kind in options.changes for _ in range(options.rounds)]
+        task = progress.add_task(f"starting {options.clients} clients", total=len(kinds) + 2)
+        async with Stand.open(options, Path(home)) as stand:
+            rounds: list[Round] = []
+            await stand.workers.all("churn", rate=options.churn / options.processes)
+            for number, kind in enumerate(kinds, 1):
+                told = f"round {number} of {len(kinds)}: {kind}"
+                progress.update(task, advance=1, description=told)
+                rounds.append(await measure(stand, kind))
+            progress.update(task, advance=1, description="comparing every byte")
+            await stand.workers.all("churn", rate=0)
+            await before_verify(stand)
+            return await _verified(stand, rounds)
 
 
 async def _verified(stand: Stand, rounds: list[Round]) -> Result:
