@@ -204,7 +204,7 @@ def loadtest(
     """Measure a hub with many clients: real connections, every replica compared at the end.
 
     Each client runs the daemon's own session. Times count from the last write on the hub to the
-    verified replacement, and (bytes are here) to the last byte that a client was sent. Clients,
+    verified replacement, and (received) to the last byte that a client was sent. Clients,
     hub and bare server share this machine: compare, and do not extrapolate.
     """
     from pyzsync_daemon.cli.loading import load_test

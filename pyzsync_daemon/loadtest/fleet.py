@@ -14,7 +14,7 @@ from typing import Any
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.demo.trees import walk
 from pyzsync_daemon.loadtest.memory import Held, holding
-from pyzsync_daemon.loadtest.runners import Inline, pooled
+from pyzsync_daemon.loadtest.runners import Turns, inline, pooled
 from pyzsync_daemon.loadtest.shared import Shared
 from pyzsync_daemon.loadtest.simulated import Client, DiskReplica, MemoryReplica, Replica, RunnerOf
 from pyzsync_daemon.loadtest.watch import Expected
@@ -63,7 +63,7 @@ class Fleet:
         self._churning: asyncio.Task[None] | None = None
         self._before: list[int] = []
         if setup.base is not None:
-            self._runner = Inline
+            self._runner = inline(Turns())
             paths = [path for path in walk(setup.base) if (setup.base / path).is_file()]
             self._base = holding({path: self.shared.load(setup.base / path) for path in paths})
 

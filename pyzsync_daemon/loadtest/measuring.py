@@ -49,7 +49,7 @@ async def _run(stand: Stand, planned: Planned, note: str) -> Round:
     await workers.all("arm", expected=hexed)
     before = await hub.counters()
     process.reset_peak(hub.pid)
-    cpu = hub.cpu_seconds
+    cpu, clients = hub.cpu_seconds, _spent(stand)
     began = await planned.trigger()
     if expected is None:  # it is another process now
         before, cpu = None, 0.0
@@ -65,6 +65,7 @@ async def _run(stand: Stand, planned: Planned, note: str) -> Round:
         times=Times.of(latencies),
         heard=Times.of(heard),
         hub_cpu_s=spent,
+        clients_cpu_s=_spent(stand) - clients,
         hub_peak_rss_bytes=process.peak_bytes(hub.pid),
         bytes_per_client=mean([count for each in seen for count in each["received"]]),
         least_bytes_per_client=planned.least,
@@ -73,6 +74,11 @@ async def _run(stand: Stand, planned: Planned, note: str) -> Round:
         note=note,
         latencies=tuple(latencies),
     )
+
+
+def _spent(stand: Stand) -> float:
+    """Processor time of all workers so far."""
+    return sum(map(process.cpu_seconds, stand.workers.pids))
 
 
 async def _plain(stand: Stand, kind: str) -> Planned:

@@ -28,6 +28,7 @@ class Round:
     times: Times
     heard: Times
     hub_cpu_s: float
+    clients_cpu_s: float
     hub_peak_rss_bytes: int
     bytes_per_client: float
     least_bytes_per_client: int
@@ -49,6 +50,7 @@ class Round:
         told |= {f"heard_{key}_s": each for key, each in asdict(self.heard).items()}
         told |= {
             "hub_cpu_s": self.hub_cpu_s,
+            "clients_cpu_s": self.clients_cpu_s,
             "bare_cpu_s": bare.cpu_s if bare else None,
             "bare_last_s": bare.times.last if bare else None,
             "hub_peak_rss_bytes": self.hub_peak_rss_bytes,

@@ -11,12 +11,41 @@ from pyzsync_daemon.client.effects import Effect, Result
 from pyzsync_daemon.client.interfaces import Done, Work
 
 
+class Turns:
+    """Lets one client work in each turn of the event loop, so that sockets are read in between.
+
+    On machines of their own, a thousand clients would take what the hub sends at once, and work
+    on it then. Here they share a thread: whose bytes are there takes them before another works.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def wait(self, work: Callable[[], None]) -> None:
+        """Call ``work`` when it is its turn."""
+        self._waiting.append(work)
+        if len(self._waiting) == 1:
+            self._loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        self._waiting[0]()
+        self._waiting.popleft()
+        if self._waiting:
+            self._loop.call_soon(self._next)
+
+
+def inline(turns: Turns) -> Callable[[Work, Done], Inline]:
+    """Makes runners that take turns."""
+    return lambda work, done: Inline(turns, work, done)
+
+
 class Inline:
     """In the event loop, one after the other: for replicas in memory."""
 
-    def __init__(self, work: Work, done: Done) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.failed: asyncio.Future[None] = self._loop.create_future()
+    def __init__(self, turns: Turns, work: Work, done: Done) -> None:
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns = turns
         self._work = work
         self._done = done
         self._queue: deque[Effect] = deque()
@@ -27,7 +56,7 @@ class Inline:
         self._queue.append(effect)
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._run)
+            self._turns.wait(self._run)
 
     async def close(self) -> None:
         """Drop what waits."""

@@ -55,7 +55,7 @@ def _rows(number: int, each: Round) -> Iterator[tuple[str, ...]]:
         format_bytes(round(each.bytes_per_client)),
         format_bytes(each.least_bytes_per_client),
     )
-    yield ("  bytes are here", *_times(each.heard), "", "", "")
+    yield ("  received", *_times(each.heard), "", "", "")
     for peer in each.peers:
         yield (f"  {peer.name}", *_times(peer.times), format_seconds(peer.cpu_s), "", "")
 
@@ -73,5 +73,6 @@ def _told(number: int, each: Round) -> str:
             f"{told.encodes} encodes, {told.cache_hits} cache hits, {told.coalesced} coalesced, "
             f"{told.pushes_dropped} deltas dropped, {told.reads} reads, {told.slow_cut} cut as slow"
         )
+    parts.append(f"CPU of the clients {format_seconds(each.clients_cpu_s)}")
     parts.append(f"hub peak {format_bytes(each.hub_peak_rss_bytes)}")
     return f"round {number}: {'; '.join(parts)}"
