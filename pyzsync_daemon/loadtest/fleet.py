@@ -13,6 +13,7 @@ from typing import Any
 
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.demo.trees import walk
+from pyzsync_daemon.loadtest.comparison import Comparison
 from pyzsync_daemon.loadtest.memory import Held, holding
 from pyzsync_daemon.loadtest.runners import Turns, inline, pooled
 from pyzsync_daemon.loadtest.shared import Shared
@@ -149,13 +150,9 @@ class Fleet:
 
     def differences(self, root: Path) -> list[tuple[int, str]]:
         """Compare every client's tree with the one at ``root``: (client, what differs)."""
-        files = {
-            path: (root / path).read_bytes()
-            for path in walk(root)
-            if (root / path).is_file() and self._setup.base is not None
-        }
-        found = ((n, each.replica.differs(root, files)) for n, each in enumerate(self.clients))
-        return [(number, what) for number, what in found if what]
+        with Comparison(root) as comparison:
+            found = [each.replica.differs(root, comparison) for each in self.clients]
+        return [(number, what) for number, what in enumerate(found) if what]
 
     async def stop(self) -> None:
         """End all clients; raises what one failed with."""

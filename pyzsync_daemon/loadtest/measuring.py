@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from pyzsync_daemon.loadtest import process
-from pyzsync_daemon.loadtest.changes import Change, tree_of
+from pyzsync_daemon.loadtest.changes import Change, Edit, tree_of
 from pyzsync_daemon.loadtest.least import least_bytes
 from pyzsync_daemon.loadtest.options import HERDS
+from pyzsync_daemon.loadtest.puller import Puller
 from pyzsync_daemon.loadtest.rounds import Peer, Round
 from pyzsync_daemon.loadtest.stand import Stand
 from pyzsync_daemon.loadtest.stats import Times, mean
@@ -23,26 +24,51 @@ Trigger = Callable[[], Awaitable[float]]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A round to come. ``expected`` None: clients only have to be level over a new connection."""
+    """A round to come. ``expected`` None: clients only have to be level over a new connection.
+
+    ``edits`` are those of one change that all clients hear of when it happens.
+    """
 
     kind: str
     expected: dict[str, bytes] | None
     least: int
     trigger: Trigger
+    edits: tuple[Edit, ...] = ()
 
 
-async def measure(stand: Stand, kind: str, note: str = "") -> Round:
-    """Run one round of a kind. ``BareFailed`` or ``WorkerFailed``."""
+async def measure(stand: Stand, kind: str, *, pulling: bool = False) -> Round:
+    """Run one round of a kind, and its comparisons. ``DaemonError`` when one of them fails.
+
+    ``pulling``: while one client pulls the large file.
+    """
+    await stand.pause(stand.options.slow)
     planned = await (_herd(stand, kind) if kind in HERDS else _plain(stand, kind))
-    done = await _run(stand, planned, note)
-    if stand.bare is not None and done.bytes_per_client >= 1:
-        bare = await stand.bare.round(round(done.bytes_per_client), stand.options.patience)
-        peer = Peer("bare", bare.times, bare.cpu_s, "the same number of bytes")
-        done = replace(done, peers=(*done.peers, peer))
-    return done
+    if not pulling:
+        done = await _run(stand, planned)
+    else:
+        puller = Puller(stand.home / f"puller-{time.monotonic_ns()}")
+        try:
+            await puller.start(stand.hub, stand.ca)
+            done = await _run(stand, planned)
+            note = "the large pull was over too early" if puller.over else "one pulls"
+        finally:
+            await puller.stop()
+        done = replace(done, note=note)
+    return await _compared(stand, planned, done)
 
 
-async def _run(stand: Stand, planned: Planned, note: str) -> Round:
+async def _compared(stand: Stand, planned: Planned, done: Round) -> Round:
+    """The same by other means, right after it."""
+    options, peers = stand.options, list(done.peers)
+    if stand.bare is not None and planned.expected is not None:
+        bare = await stand.bare.round(round(done.bytes_per_client), options.patience)
+        peers.append(Peer("bare", bare.times, bare.cpu_s, "the same number of bytes"))
+    if stand.rsync is not None and planned.edits:
+        peers.append(await stand.rsync.measure(options.pulls, options.clients))
+    return replace(done, peers=tuple(peers))
+
+
+async def _run(stand: Stand, planned: Planned) -> Round:
     hub, workers, patience = stand.hub, stand.workers, stand.options.patience
     expected = planned.expected
     hexed = None if expected is None else {path: each.hex() for path, each in expected.items()}
@@ -53,7 +79,9 @@ async def _run(stand: Stand, planned: Planned, note: str) -> Round:
     began = await planned.trigger()
     if expected is None:  # it is another process now
         before, cpu = None, 0.0
+    real = asyncio.create_task(_daemons(stand, planned, began))
     seen = await workers.all("seen", seconds=patience)
+    peers = await real
     await workers.all("level", seconds=patience)
     after = await hub.counters()
     spent = hub.cpu_seconds - cpu
@@ -71,9 +99,20 @@ async def _run(stand: Stand, planned: Planned, note: str) -> Round:
         least_bytes_per_client=planned.least,
         behind=done.count(None),
         counters=after.since(before) if after and before else after,
-        note=note,
+        peers=peers,
         latencies=tuple(latencies),
     )
+
+
+async def _daemons(stand: Stand, planned: Planned, began: float) -> tuple[Peer, ...]:
+    """When the real daemons had the change."""
+    if stand.daemons is None or not planned.edits:
+        return ()
+    done = await stand.daemons.seen(planned.edits, stand.options.patience)
+    missing = stand.daemons.count - len(done)
+    times = Times.of(at - began for at in done)
+    note = f"{missing} behind" if missing else "real processes"
+    return (Peer(f"{stand.daemons.count} daemons", times, None, note),)
 
 
 def _spent(stand: Stand) -> float:
@@ -88,7 +127,7 @@ async def _plain(stand: Stand, kind: str) -> Planned:
     async def trigger() -> float:
         return await asyncio.to_thread(change.write)
 
-    return Planned(kind, change.expected, least, trigger)
+    return Planned(kind, change.expected, least, trigger, change.edits)
 
 
 async def _herd(stand: Stand, kind: str) -> Planned:

@@ -105,10 +105,11 @@ class MemoryBench:
             case Audit():
                 return Audited(())
 
-    def content(self, path: str) -> Segments | None:
-        """The bytes of a file; None if there is none at the path."""
-        held = self.tree.get(path)
-        return held.content.bytes if held is not None and held.content is not None else None
+    @property
+    def files(self) -> dict[str, Segments]:
+        """The bytes of every file."""
+        held = self.tree.items()
+        return {path: each.content.bytes for path, each in held if each.content is not None}
 
     # --- comparing and staging --------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ class Peer:
 
     name: str
     times: Times
-    cpu_s: float
+    cpu_s: float | None
     note: str = ""
 
 

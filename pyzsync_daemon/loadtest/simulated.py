@@ -15,6 +15,7 @@ from pyzsync_daemon.client.link import open_link
 from pyzsync_daemon.client.workbench import Workbench
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.demo.trees import differ
+from pyzsync_daemon.loadtest.comparison import Comparison
 from pyzsync_daemon.loadtest.memory import Held, MemoryBench
 from pyzsync_daemon.loadtest.segments import Segments
 from pyzsync_daemon.loadtest.shared import Shared
@@ -31,8 +32,8 @@ class Replica(Protocol):
         """What does the effects."""
         ...
 
-    def differs(self, root: Path, files: Mapping[str, bytes]) -> str:
-        """How it differs from the tree at ``root``, whose bytes are ``files``; empty if not."""
+    def differs(self, root: Path, comparison: Comparison) -> str:
+        """How it differs from the tree at ``root``, which ``comparison`` has; empty if not."""
         ...
 
     def spoil(self, path: str) -> None:
@@ -50,17 +51,9 @@ class MemoryReplica:
     def __init__(self, shared: Shared, base: Mapping[str, Held]) -> None:
         self.bench = MemoryBench(shared, base)
 
-    def differs(self, root: Path, files: Mapping[str, bytes]) -> str:
+    def differs(self, root: Path, comparison: Comparison) -> str:
         """Compare every byte of every file."""
-        mine = {path for path, held in self.bench.tree.items() if held.content is not None}
-        for path in sorted(mine ^ files.keys()):
-            return f"{path}: it is in one tree only"
-        for path, data in files.items():
-            content = self.bench.content(path)
-            at = content.first_difference(data) if content is not None else 0
-            if at is not None:
-                return f"{path}: the bytes at {at}"
-        return ""
+        return comparison.differs(self.bench.files)
 
     def spoil(self, path: str) -> None:
         """Change the middle byte of a copy that this client alone has."""
@@ -84,7 +77,7 @@ class DiskReplica:
         self.root = root
         self.bench = Workbench(root)
 
-    def differs(self, root: Path, files: Mapping[str, bytes]) -> str:
+    def differs(self, root: Path, comparison: Comparison) -> str:
         """Compare every entry and every byte."""
         found = differ(root, self.root)
         return f"{found.path}: {found.what}" if found is not None else ""

@@ -1,7 +1,8 @@
-"""The test stand: a published tree, a hub, workers with clients, and a bare server."""
+"""The test stand: a published tree, a hub, workers with clients, and the hub's peers."""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -12,8 +13,11 @@ from pathlib import Path
 from pyzsync_daemon.loadtest import process
 from pyzsync_daemon.loadtest.bare import Bare
 from pyzsync_daemon.loadtest.changes import Tree
+from pyzsync_daemon.loadtest.daemons import Daemons
 from pyzsync_daemon.loadtest.hub import HubProcess
 from pyzsync_daemon.loadtest.options import Options
+from pyzsync_daemon.loadtest.puller import write_large
+from pyzsync_daemon.loadtest.rsync import Rsync, installed
 from pyzsync_daemon.loadtest.workers import Workers, shares
 
 SPARE_CONNECTIONS = 100  # that the hub allows beside the simulated clients
@@ -30,8 +34,10 @@ class Stand:
     tree: Tree
     hub: HubProcess
     workers: Workers
-    bare: Bare | None
     ca: Path | None
+    bare: Bare | None = None
+    rsync: Rsync | None = None
+    daemons: Daemons | None = None
     idle_rss: int = 0
     full_rss: int = 0
     connect_s: float = 0.0
@@ -43,27 +49,47 @@ class Stand:
         root, spare = home / "root", home / "spare"
         root.mkdir()
         spare.mkdir()
+        if options.fair:
+            await asyncio.to_thread(write_large, root, options.fair)
         tree = Tree(root, spare, options.files, options.file_size)
         async with AsyncExitStack() as stack:
             tls, ca = _certificate(home) if options.tls else (None, None)
-            hub = HubProcess(root, home, options.clients + SPARE_CONNECTIONS, tls)
+            hub = HubProcess(root, home, options.clients + options.daemons + SPARE_CONNECTIONS, tls)
             stack.push_async_callback(hub.stop)
             await hub.start()
             workers = Workers()
             stack.push_async_callback(workers.stop)
             await workers.start(options.processes, home / "worker.log")
-            bare = Bare(workers) if options.bare else None
-            stand = cls(options, root, home, tree, hub, workers, bare, ca)
+            stand = cls(options, root, home, tree, hub, workers, ca)
             await stand._connect()
-            if bare is not None:
-                stack.push_async_callback(bare.stop)
-                await bare.start(options.clients, tls, ca, options.patience)
+            await stand._open_peers(stack, tls)
             yield stand
 
     @property
     def base(self) -> Path | None:
         """Where the files are that replicas in memory begin with; they never change."""
         return self.home / "base" if self.options.memory else None
+
+    async def pause(self, count: int) -> None:
+        """Let so many clients stop reading, spread over the workers, and all others read."""
+        counts = shares(count, len(self.workers.pids))
+        await self.workers.each("pause", [{"count": each} for each in counts])
+
+    async def _open_peers(self, stack: AsyncExitStack, tls: tuple[Path, Path] | None) -> None:
+        """Start what the hub is compared with."""
+        options = self.options
+        if options.bare:
+            self.bare = Bare(self.workers)
+            stack.push_async_callback(self.bare.stop)
+            await self.bare.start(options.clients, tls, self.ca, options.patience)
+        if options.pulls and installed():
+            self.rsync = Rsync(self.root, self.home / "rsync")
+            stack.push_async_callback(self.rsync.stop)
+            await self.rsync.start()
+        if options.daemons:
+            self.daemons = Daemons(self.root, self.home, options.daemons)
+            stack.push_async_callback(self.daemons.stop)
+            await self.daemons.start(self.hub.url, self.ca, options.patience)
 
     async def _connect(self) -> None:
         options = self.options

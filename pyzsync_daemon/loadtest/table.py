@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from pyzsync_daemon.loadtest.rounds import Result, Round
+from pyzsync_daemon.loadtest.rounds import Peer, Result, Round
 from pyzsync_daemon.loadtest.stats import Times
 from pyzsync_daemon.units import format_bytes, format_seconds
 
@@ -57,7 +57,11 @@ def _rows(number: int, each: Round) -> Iterator[tuple[str, ...]]:
     )
     yield ("  received", *_times(each.heard), "", "", "")
     for peer in each.peers:
-        yield (f"  {peer.name}", *_times(peer.times), format_seconds(peer.cpu_s), "", "")
+        yield (f"  {peer.name}", *_times(peer.times), *_cpu(peer), "", "")
+
+
+def _cpu(peer: Peer) -> Iterator[str]:
+    yield "" if peer.cpu_s is None else format_seconds(peer.cpu_s)
 
 
 def _times(times: Times) -> Iterator[str]:

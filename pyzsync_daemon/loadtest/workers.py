@@ -70,6 +70,12 @@ class Workers:
         """Tell one of them."""
         return await _ask(self._processes[number], {"do": do, **order})
 
+    def kill(self) -> None:
+        """Break off whatever they do."""
+        for each in self._processes:
+            if each.returncode is None:
+                each.kill()
+
     async def stop(self) -> None:
         """End all; who does not end in time is killed."""
         for each in self._processes:
