@@ -31,7 +31,6 @@ from pyzsync_daemon.client.pipeline import ASK_DELTA
 from pyzsync_daemon.client.search import Search
 from pyzsync_daemon.hub.deltas import ASKED, Bounds, make_delta
 from pyzsync_daemon.hub.hashlists import cut_hashlist
-from pyzsync_daemon.hub.outbox import Outbox
 from pyzsync_daemon.hub.pushes import PUSH_BYTES, QUICK, beside, total
 from pyzsync_daemon.hub.source import make_blocks
 
@@ -165,9 +164,7 @@ class Prediction:
         self._client(gets(wanted))
 
     def _hub(self, messages: Iterable[bytes]) -> None:
-        outbox = Outbox(PUSH_BYTES)
-        outbox.put(messages)
-        while (frame := outbox.next_frame()) is not None:
+        for frame in join(messages):
             self._bytes += len(frame) + _header(len(frame))
 
     def _client(self, messages: Sequence[Message]) -> None:

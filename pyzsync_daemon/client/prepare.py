@@ -137,7 +137,8 @@ class Preparation:
         remains = staging.take_remains(change.path)
         old = [OldFile(each, _size(staging.lstat(each)), staged=True) for each in remains]
         if local.is_a(Kind.FILE) and local.fingerprint is not None:
-            old.insert(0, OldFile(change.path, local.fingerprint.size, version=local.version))
+            size, version = local.fingerprint.size, local.version
+            old.insert(0, OldFile(change.path, size, version=version, given=local.ours))
         self._reserved[change.flags & Flag.SPARSE] += change.size
         files = tuple(file for file in old if file.length)
         resumes = any(staging.has_most(each, change.version) for each in remains)

@@ -1,9 +1,9 @@
 """One version on its way from the hub into staging.
 
-With the version before at hand a delta is tried first. Without old bytes all blocks are asked for.
-Else ``Search`` asks for hashes, coarse ones first, and finds what old bytes give; then the leaves
-that nothing gave are fetched. Whatever is staged is hashed from the staged bytes; only then is it
-believed, and never asked for again.
+With one of the hub's versions at hand a delta from it is tried first. Without old bytes all blocks
+are asked for. Else ``Search`` asks for hashes, coarse ones first, and finds what old bytes give;
+then the leaves that nothing gave are fetched. Whatever is staged is hashed from the staged bytes;
+only then is it believed, and never asked for again.
 
 If all windows hold and the whole does not, a block was matched by chance: one second try with all
 the finest hashes. The session calls the methods one at a time.
@@ -72,10 +72,9 @@ class Pull(Generic[File]):
 
     def plan(self) -> Plan:
         """The first step."""
-        change = self.change
-        since = self._follows
-        if since and not self._resumes:
-            return replace(self._without_delta(), delta=DeltaQuery(since, change.version))
+        old = self._follows or self._older
+        if old and not self._resumes:
+            return replace(self._without_delta(), delta=DeltaQuery(old, self.change.version))
         return self._without_delta()
 
     def apply(self, part: Delta) -> Plan:
@@ -161,6 +160,13 @@ class Pull(Generic[File]):
         follows, files = self.change.follows, self.old.files
         exact = files and not files[0].staged and files[0].version == follows
         return follows if exact and follows != self.change.version else b""
+
+    @property
+    def _older(self) -> bytes:
+        """Another version that the hub gave, if the file at the path is it; but what is staged of
+        a newer one saves more than a delta."""
+        files = self.old.files
+        return files[0].version if len(files) == 1 and files[0].given else b""
 
     def _without_delta(self) -> Plan:
         version, size = self.change.version, self.change.size

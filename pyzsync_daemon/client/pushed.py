@@ -7,7 +7,7 @@ from collections import OrderedDict
 from protocol.messages import Delta, Hashlist, Query
 from pyzsync_daemon.client.requests import key
 
-MAX_BYTES = 2**20  # four pages of the hub's pushes
+MAX_BYTES = 4 * 2**20  # what a hub pushes with three pages at the most
 
 
 class Pushed:

@@ -24,13 +24,14 @@ from pyzsync_daemon.files.syscalls import Unsupported, clone
 class OldFile:
     """One file of old bytes: at a path of the tree, or (``staged``) an interrupted transfer's.
 
-    ``version`` (if known) names its stored tree.
+    ``version`` (if known) names its stored tree. ``given``: it is what the hub gave.
     """
 
     name: str
     length: int
     staged: bool = False
     version: bytes = b""
+    given: bool = False
 
 
 @dataclass(slots=True)

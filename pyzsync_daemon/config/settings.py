@@ -135,6 +135,7 @@ class HubSettings(_Daemon):
     rescan_s: Seconds = 60.0
     settle_ms: Wait = 20.0
     cache_bytes: Size = 128 * MIB
+    older_trees_bytes: Size = 256 * MIB
     inflight_bytes: Size = 64 * MIB
     requests: Count = 256
     max_clients: Count = 2000

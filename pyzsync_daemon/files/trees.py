@@ -5,7 +5,8 @@ from __future__ import annotations
 import mmap
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
+from contextlib import suppress
 from pathlib import Path
 
 from pyzsync.errors import TreeFormatError
@@ -87,19 +88,31 @@ class TreeStore:
             if not path.suffix:
                 yield bytes.fromhex(path.parent.name + path.name)
 
-    def collect(self, keep: Set[bytes]) -> int:
-        """Drop the trees that are not in ``keep``; returns how many.
+    def collect(self, keep: Set[bytes], also: Iterable[bytes] = (), also_bytes: int = 0) -> int:
+        """Drop the trees that are not in ``keep``, but for the first of ``also`` that take
+        ``also_bytes`` on disk; returns how many.
 
         What was saved since the last call stays once more: whoever saved it may not yet have put
         its version where ``keep`` comes from.
         """
         with self._lock:
             fresh, self._fresh = self._fresh, set()
-        kept = keep | fresh
+        kept = keep | fresh | self._within(also, also_bytes)
         unwanted = [version for version in self.versions() if version not in kept]
         for version in unwanted:
             self.drop(version)
         return len(unwanted)
+
+    def _within(self, versions: Iterable[bytes], room: int) -> set[bytes]:
+        """The first of some versions whose trees have room in so many bytes."""
+        within: set[bytes] = set()
+        for version in versions:
+            with suppress(FileNotFoundError):
+                room -= self._path(version).stat().st_size
+                if room < 0:
+                    break
+                within.add(version)
+        return within
 
     def _path(self, version: bytes) -> Path:
         name = version.hex()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 import structlog
 from websockets.asyncio.server import ServerConnection
@@ -18,7 +19,7 @@ from pyzsync_daemon.hub.counters import Traffic
 from pyzsync_daemon.hub.log import Cursor, Page
 from pyzsync_daemon.hub.outbox import Outbox
 from pyzsync_daemon.hub.session import Follow, HubFacts, HubSession, Phase, Start
-from pyzsync_daemon.transport import decode, encode
+from pyzsync_daemon.transport import decode
 from pyzsync_daemon.weight import weight
 
 ANSWERS = 256 * 1024  # bytes of answers made ready at a time: bounds what a connection holds
@@ -46,7 +47,7 @@ class Connection:
         self.session = HubSession(services.facts)
         self._services = services
         self._websocket = websocket
-        self._outbox = Outbox(ANSWERS)
+        self._outbox = Outbox()
         self._wake = asyncio.Event()
         self._log = structlog.get_logger().bind(peer=_peer(websocket))
 
@@ -124,7 +125,7 @@ class Connection:
 
     async def _tell(self) -> None:
         """Send what the session says by itself."""
-        self._outbox.put(encode(self.session.take_messages()))
+        self._outbox.say(self.session.take_messages())
         if self._outbox.bytes:
             async with self._services.budget.hold(self._outbox.bytes) as give_back:
                 await self._flush(give_back)
@@ -133,8 +134,8 @@ class Connection:
         """Make answers and send them. They count against the budget of all from before they are
         made, by their weight, until they are sent."""
         async with self._services.budget.hold(sum(map(weight, queries))) as give_back:
-            for answer in await asyncio.gather(*map(self._services.answer, queries)):
-                self._outbox.put(answer)
+            answers = await asyncio.gather(*map(self._services.answer, queries))
+            self._outbox.put(chain.from_iterable(answers))
             await self._flush(give_back)
 
     async def _perform(self, effect: Start | Follow) -> None:

@@ -1,7 +1,7 @@
 """Deltas: what turns one published version into the next, searched and encoded once for everyone.
 
 Only the old version's hash tree is needed, and of the new file the leaves that neither tree knows;
-they are read and checked by ``LeafReader`` like those of any block set.
+they are read and checked by ``LeafCache`` like those of any block set.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from protocol.messages import Coding, Delta, DeltaQuery
 from pyzsync import HashTree, Runs, Steps, encode_steps, find_steps, literals
 from pyzsync_daemon.compression import Deflater
 from pyzsync_daemon.files.trees import TreeStore
-from pyzsync_daemon.hub.leaves import LeafReader
+from pyzsync_daemon.hub.frames import Answer, KeptAnswers
+from pyzsync_daemon.hub.leafcache import LeafCache
 from pyzsync_daemon.tally import Tally
 
 Read = Callable[[int, Runs], bytes]
@@ -40,26 +41,39 @@ ASKED: Final = Bounds(
 
 
 class DeltaMaker:
-    """Makes deltas, on any thread. ``searched`` and ``encoded`` count what it took."""
+    """Makes deltas, on any thread, and puts them to the answers that are ``kept``.
 
-    def __init__(self, store: TreeStore, leaves: LeafReader) -> None:
+    ``searched`` and ``encoded`` count what it took.
+    """
+
+    def __init__(self, store: TreeStore, leaves: LeafCache, kept: KeptAnswers) -> None:
         self.searched = Tally()
         self.encoded = Tally()
         self._store = store
         self._leaves = leaves
+        self._kept = kept
+
+    def known(self, query: DeltaQuery) -> tuple[bytes, ...]:
+        """The encoded parts, if they were made before; else none."""
+        kept = self._kept.get(query)
+        return () if kept is None or kept.refusal else kept.frames
 
     def make(self, query: DeltaQuery, bounds: Bounds = ASKED) -> tuple[bytes, ...] | None:
         """The encoded parts; None if there is no delta within the bounds.
 
         Raises ``ProtocolError``: NO_DELTA without both trees, GONE if the file has moved on.
         """
+        if known := self.known(query):
+            return known
         old, new = self._tree(query.old), self._tree(query.new)
         self.searched.add()
         parts = make_delta(query, old, new, lambda *leaves: self._read(new, *leaves), bounds)
         if parts is None:
             return None
         self.encoded.add(sum(len(part.data) for part in parts))
-        return tuple(map(encode, parts))
+        frames = tuple(map(encode, parts))
+        self._kept.put(query, Answer(frames))
+        return frames
 
     def _tree(self, version: bytes) -> HashTree:
         tree = self._store.load(version)

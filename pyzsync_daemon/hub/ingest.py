@@ -71,6 +71,7 @@ class Ingest:
         self._index = index
         self._store = store
         self._big_bytes = settings.big_bytes
+        self._older_bytes = settings.older_trees_bytes
         self._guard = DeletionGuard(settings.deletion_share, settings.deletion_floor)
         self._believe = settings.allow_mass_delete
         self._step = step
@@ -90,7 +91,8 @@ class Ingest:
         """Scan the whole tree, and say whether another directory is the root now.
 
         The first time also files are found whose trees were lost. Trees that nobody needs any more
-        are dropped on the way. ``Halted`` if there is no root.
+        are dropped on the way; those of older versions stay while they have room. ``Halted`` if
+        there is no root.
         """
         reopened = self._reopen()
         position = self._index.position().seq
@@ -100,7 +102,8 @@ class Ingest:
         else:
             found = scan(self._root, self._ignore, self._index)
         if position != self._collected:
-            self._store.collect(self._index.versions_to_keep())
+            older = self._index.versions_once()
+            self._store.collect(self._index.versions_to_keep(), older, self._older_bytes)
             self._collected = position
         return found, reopened
 

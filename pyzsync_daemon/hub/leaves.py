@@ -22,10 +22,6 @@ from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.tally import Tally
 
-# Runs this near to each other (in leaves) are read and checked in one go: one more read and its
-# calls cost about as much as hashing 16 KiB that nobody asked for.
-GAP = 32
-
 # Paths that once had a version and are searched for what is left of it. Usually there is one; the
 # bound is on what a repeated question for bytes that are gone can cost.
 FORMER_PATHS = 4
@@ -130,11 +126,11 @@ def _no_file(error: OSError) -> bool:
 
 
 def _spans(asked: Runs, unit: int, count: int) -> Runs:
-    """What to read for the asked leaves: whole nodes of ``unit`` leaves, near ones together."""
+    """What to read for the asked leaves: whole nodes of ``unit`` leaves."""
     spans: Runs = []
     for start, stop in asked:
         low, high = start // unit * unit, min(-(-stop // unit) * unit, count)
-        if spans and low - spans[-1][1] <= GAP:
+        if spans and low <= spans[-1][1]:
             low = spans.pop()[0]
         spans.append((low, high))
     return spans

@@ -13,18 +13,20 @@ it began; what changed meanwhile is then announced (perhaps once more) from ther
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from os import fsencode
+from typing import NamedTuple
 
-from protocol.codec import announce_frames
+from protocol.codec import announce_frames, join
 from protocol.errors import Code, ProtocolError
-from protocol.messages import Change, Position
+from protocol.messages import Change, DeltaQuery, Position
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.deltas import DeltaMaker
 from pyzsync_daemon.hub.index import HubIndex
-from pyzsync_daemon.hub.pushes import Pushes
+from pyzsync_daemon.hub.kept import Kept
+from pyzsync_daemon.hub.pushes import PUSH_CHANGES, Pushes
 
 PAGE_CHANGES = 1024  # encoding them takes some 20 ms of a thread; announcements hold no more
 PAGE_BYTES = 1 << 20  # what a slow client may have to send at once; about, and pushes come on top
@@ -52,11 +54,23 @@ Cursor = Live | Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Encoded messages, the cursor behind them, and whether there is more to follow right now."""
+    """Frames, the cursor behind them, and whether there is more to follow right now.
+
+    ``lacking``: deltas that its clients could use, should somebody have them made.
+    """
 
     frames: tuple[bytes, ...] = field(repr=False)
     cursor: Cursor
     more: bool
+    lacking: tuple[DeltaQuery, ...] = ()
+
+
+class Place(NamedTuple):
+    """What a page is a function of."""
+
+    cursor: Cursor
+    head: Position
+    bare: bool
 
 
 class AnnounceLog:
@@ -76,9 +90,7 @@ class AnnounceLog:
         self.made = 0
         self._index = index
         self._pushes = Pushes(store, deltas)
-        self._cache_bytes = cache_bytes
-        self._bytes = 0
-        self._pages: OrderedDict[tuple[Cursor, Position], Page] = OrderedDict()
+        self._pages: Kept[Place, Page] = Kept(cache_bytes, _size)
         # Held while a page is made: who wants the same one at the same time waits and shares it.
         self._lock = threading.Lock()
 
@@ -88,30 +100,50 @@ class AnnounceLog:
             return Live(position.seq, closed=False), True
         return Snapshot("", self._index.position()), False
 
-    def follow(self, cursor: Cursor) -> Page:
-        """Return the page at ``cursor``.
+    def place(self, cursor: Cursor, *, bare: bool = False) -> Place:
+        """What names the page at ``cursor`` as the log is now. ``bare``: without pushes."""
+        return Place(cursor, self._index.position(), bare)
+
+    def known(self, place: Place) -> Page | None:
+        """The page, if it was made before; waits for nothing."""
+        page = self._pages.get(place)
+        if page is None or not page.lacking:
+            return page
+        learned = self._pushes.learned(page.lacking)
+        if learned:
+            frames = join(chain.from_iterable(learned.values()))
+            lacking = tuple(query for query in page.lacking if query not in learned)
+            page = replace(page, frames=(*frames, *page.frames), lacking=lacking)
+            self._pages.put(place, page)
+        return page
+
+    def page(self, place: Place) -> Page:
+        """Return the page of a place.
 
         The pages after a ``start`` always end in a position, so that a client that missed nothing
         learns that. Raises ``ProtocolError`` (SLOW_CLIENT) when deletions after the cursor
         are no longer in the log: the client has to start anew.
         """
         with self._lock:
-            head = self._index.position()
-            page = self._pages.get((cursor, head))
-            if page is not None:
-                self._pages.move_to_end((cursor, head))
-                return page
-            if isinstance(cursor, Live):
-                page = self._live(cursor, head)
-            else:
-                page = self._snapshot(cursor, head)
-            self.made += 1
-            self._keep((cursor, head), page)
+            page = self.known(place)
+            if page is None:
+                page = self._make(place)
+                self.made += 1
+                self._pages.put(place, page)
             return page
+
+    def follow(self, cursor: Cursor) -> Page:
+        """Return the page at ``cursor``, as ``page`` does."""
+        return self.page(self.place(cursor))
 
     # --- pages -----------------------------------------------------------------------------------
 
-    def _live(self, cursor: Live, head: Position) -> Page:
+    def _make(self, place: Place) -> Page:
+        if isinstance(place.cursor, Live):
+            return self._live(place.cursor, place.head, place.bare)
+        return self._snapshot(place.cursor, place.head)
+
+    def _live(self, cursor: Live, head: Position, bare: bool) -> Page:
         rows = self._index.since(cursor.seq, PAGE_CHANGES)
         # Asked after the rows were read: a deletion that was not among them is before the floor.
         if cursor.seq < self._index.floor:
@@ -120,32 +152,30 @@ class AnnounceLog:
         upto = [change for change in rows if change.seq <= head.seq]
         changes = _fit(upto)
         complete = len(changes) == len(upto) and (len(upto) < len(rows) or len(rows) < PAGE_CHANGES)
-        if not complete:
-            last = changes[-1].seq
-            frames = self._pushes.of(changes) + announce_frames(changes, None)
-            return Page(tuple(frames), Live(last, closed=False), more=True)
-        if not changes and cursor.closed:
+        if complete and not changes and cursor.closed:
             return Page((), cursor, more=False)
-        frames = self._pushes.of(changes) + announce_frames(changes, head)
-        return Page(tuple(frames), Live(head.seq, closed=True), more=False)
+        pushed, lacking = ([], ()) if bare else self._pushed(changes, cursor.seq)
+        after = Live(head.seq, closed=True) if complete else Live(changes[-1].seq, closed=False)
+        messages = pushed + announce_frames(changes, head if complete else None)
+        return Page(tuple(join(messages)), after, not complete, lacking)
+
+    def _pushed(
+        self, changes: Sequence[Change], seq: int
+    ) -> tuple[list[bytes], tuple[DeltaQuery, ...]]:
+        if len(changes) > PUSH_CHANGES:
+            return [], ()
+        held = self._index.held([change.path for change in changes], seq)
+        return self._pushes.of(changes, held)
 
     def _snapshot(self, cursor: Snapshot, head: Position) -> Page:
         rows = self._index.snapshot(cursor.after, PAGE_CHANGES)
         changes = _fit(rows)
         if len(changes) < len(rows) or len(rows) == PAGE_CHANGES:
             frames = announce_frames(changes, None, snapshot=True)
-            return Page(tuple(frames), Snapshot(changes[-1].path, cursor.began), more=True)
+            return Page(tuple(join(frames)), Snapshot(changes[-1].path, cursor.began), more=True)
         frames = announce_frames(changes, cursor.began, snapshot=True)
-        return Page(tuple(frames), Live(cursor.began.seq, closed=True), more=head != cursor.began)
-
-    # --- cache -----------------------------------------------------------------------------------
-
-    def _keep(self, key: tuple[Cursor, Position], page: Page) -> None:
-        self._pages[key] = page
-        self._bytes += _size(page)
-        while self._bytes > self._cache_bytes:
-            _, evicted = self._pages.popitem(last=False)
-            self._bytes -= _size(evicted)
+        live = Live(cursor.began.seq, closed=True)
+        return Page(tuple(join(frames)), live, more=head != cursor.began)
 
 
 def _fit(changes: Sequence[Change]) -> Sequence[Change]:

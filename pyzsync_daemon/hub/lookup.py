@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from os import fsdecode, fsencode
 from typing import Any
 
@@ -89,6 +89,39 @@ class Lookup:
             (version,),
         )
         return [fsdecode(path) for (path,) in found]
+
+    def held(self, paths: Iterable[str], seq: int) -> dict[str, bytes]:
+        """The versions that a replica which has all changes up to ``seq`` has of those of ``paths``
+        that have changed since. Where too much was forgotten, a version that it has not."""
+        wanted = [fsencode(path) for path in paths]
+        held: dict[str, bytes] = {}
+        for start in range(0, len(wanted), PAGE):
+            page = wanted[start : start + PAGE]
+            # With min() the other columns are of the row that has it: the first that was replaced.
+            marks = f"?{', ?' * (len(page) - 1)}"
+            query = (
+                "SELECT path, version, min(seq) FROM history"  # noqa: S608 - our own words
+                f" WHERE path IN ({marks}) AND seq > ? GROUP BY path"
+            )
+            rows = self.select(query, [*page, seq])
+            held.update((fsdecode(path), version) for path, version, _ in rows)
+        return held
+
+    def in_use(self, versions: Collection[bytes]) -> set[bytes]:
+        """Those of ``versions`` that a live path has."""
+        wanted = list(versions)
+        found: set[bytes] = set()
+        for start in range(0, len(wanted), PAGE):
+            page = wanted[start : start + PAGE]
+            marks = f"?{', ?' * (len(page) - 1)}"
+            query = f"SELECT version FROM entries WHERE kind = 1 AND version IN ({marks})"  # noqa: S608 - as above
+            found.update(version for (version,) in self.select(query, page))
+        return found
+
+    def versions_once(self) -> list[bytes]:
+        """Versions that paths had before their present one, the latest replaced first."""
+        query = "SELECT version FROM history GROUP BY version ORDER BY max(seq) DESC"
+        return [version for (version,) in self.select(query)]
 
     def versions_to_keep(self) -> set[bytes]:
         """The versions of all live files, and the one that each had before."""

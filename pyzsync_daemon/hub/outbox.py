@@ -1,50 +1,53 @@
-"""What one connection has yet to send, packed into frames as they are taken."""
+"""What one connection has yet to send, as frames."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
 
-from protocol.limits import MAX_FRAME, MAX_MESSAGES
+from protocol.codec import encode, join
+from protocol.messages import Message
 
 
 class Outbox:
-    """A queue of encoded messages, sent in order; ``limit`` is the bytes at which it is ``full``.
+    """A queue of frames, sent in order, of ``bytes`` together.
 
-    ``full`` asks the session to answer no more queries until something was sent; ``put`` never
-    refuses, so the bound is ``limit`` and one answer. The bytes are shared with the cache and
-    with other connections: queueing a message copies nothing.
+    A frame that was packed for everyone is queued as it is: its bytes are shared with the cache
+    and with other connections, and nothing is copied.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self) -> None:
         self.bytes = 0
-        self._messages: deque[bytes] = deque()
+        self._frames: deque[bytes] = deque()
 
-    @property
-    def depth(self) -> int:
-        """Messages queued."""
-        return len(self._messages)
+    def __len__(self) -> int:
+        return len(self._frames)
 
-    @property
-    def full(self) -> bool:
-        """Whether so much is queued that no more should be asked for."""
-        return self.bytes >= self.limit
+    def say(self, messages: Iterable[Message | bytes]) -> None:
+        """Queue what a session says: messages of its own, and whole frames."""
+        own: list[bytes] = []
+        for message in messages:
+            if isinstance(message, bytes):
+                self.put(own)
+                own = []
+                self._add(message)
+            else:
+                own.append(encode(message))
+        self.put(own)
 
     def put(self, messages: Iterable[bytes]) -> None:
-        """Queue encoded messages, each of at most ``MAX_FRAME`` bytes."""
-        for message in messages:
-            self._messages.append(message)
-            self.bytes += len(message)
+        """Queue encoded messages, as few frames as hold them."""
+        for frame in join(messages):
+            self._add(frame)
 
     def next_frame(self) -> bytes | None:
-        """Take the next frame: as many messages as fit in one; None when empty."""
-        if not self._messages:
+        """Take the next frame; None when empty."""
+        if not self._frames:
             return None
-        packed: list[bytes] = []
-        room = MAX_FRAME
-        while self._messages and len(self._messages[0]) <= room and len(packed) < MAX_MESSAGES:
-            packed.append(self._messages.popleft())
-            room -= len(packed[-1])
-        self.bytes -= MAX_FRAME - room
-        return packed[0] if len(packed) == 1 else b"".join(packed)
+        frame = self._frames.popleft()
+        self.bytes -= len(frame)
+        return frame
+
+    def _add(self, frame: bytes) -> None:
+        self._frames.append(frame)
+        self.bytes += len(frame)

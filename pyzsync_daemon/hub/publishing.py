@@ -26,6 +26,9 @@ class PublisherSettings:
     settle_longest_s: float = 1.0
     # From here on a file is hashed on a lane of its own, so that small ones do not wait for it.
     big_bytes: int = 32 * MIB
+    # Disk for hash trees of versions before the last two: with one, a client that was away for
+    # several edits gets a delta.
+    older_trees_bytes: int = 256 * MIB
     # More than this share of the tree does not go at once, beyond the floor (see guard.py).
     deletion_share: float = 0.5
     deletion_floor: int = 20

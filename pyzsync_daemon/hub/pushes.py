@@ -1,12 +1,13 @@
 """What goes to every client beside the announcement of an edit, so that few have to ask.
 
 For a client that holds the version before, which is nearly every one: the hashes that differ from
-it, and the delta, where that is quickly made and small. Others ask for what they need.
+it, and the delta, where that is quickly made and small. Where it is larger, or for a client that
+holds an older version, the first one asks; what was made for it goes to the next ones unasked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from protocol import runs
@@ -20,6 +21,7 @@ from pyzsync_daemon.hub.hashlists import cut_hashlist
 
 PUSH_CHANGES: Final = 64  # a page of more is a bulk change: clients ask for what they need of it
 PUSH_BYTES: Final = 256 * 1024  # hashlists and deltas pushed with a page
+LEARNED_BYTES: Final = 1 << 20  # deltas that were made for another client, with a page
 HASHES: Final = 1024  # bytes of a hashlist that goes with any delta
 QUICK: Final = Bounds(length=32 << 20, literal=1 << 20, searched=8 << 20, coded=PUSH_BYTES)
 """A delta that the announcement waits for: some ten milliseconds."""
@@ -32,27 +34,42 @@ class Pushes:
         self._store = store
         self._deltas = deltas
 
-    def of(self, changes: Sequence[Change]) -> list[bytes]:
-        """What to push with a page of ``changes``, encoded, within ``PUSH_BYTES``."""
+    def of(
+        self, changes: Sequence[Change], held: Mapping[str, bytes]
+    ) -> tuple[list[bytes], tuple[DeltaQuery, ...]]:
+        """What to push with a page of ``changes`` to clients that have the versions ``held``.
+
+        Encoded, within ``PUSH_BYTES``; and the deltas that would be of use and are not among it.
+        """
         pushed: list[bytes] = []
+        lacking: list[DeltaQuery] = []
         room = PUSH_BYTES
-        if len(changes) > PUSH_CHANGES:
-            return pushed
-        edits = {(each.follows, each.version) for each in changes if _is_edit(each)}
-        for change in changes:
-            if (change.follows, change.version) not in edits:
-                continue
-            edits.discard((change.follows, change.version))  # once, if several paths changed so
-            delta = self._delta(change)
+        for query, change in _edits(changes, held).items():
+            delta = self._delta(query, change)
             if total(delta) > room:
                 delta = ()
-            messages = [*beside(self._hashlist(change), delta), *delta]
+            if not delta:
+                lacking.append(query)
+            messages = [*beside(self._hashlist(change, query.old), delta), *delta]
             if total(messages) <= room:
                 pushed += messages
                 room -= total(messages)
-        return pushed
+        return pushed, tuple(lacking)
 
-    def _hashlist(self, change: Change) -> list[bytes]:
+    def learned(self, lacking: Sequence[DeltaQuery]) -> dict[DeltaQuery, Sequence[bytes]]:
+        """Those deltas that were made by now, because somebody asked; ``LEARNED_BYTES`` at most."""
+        found: dict[DeltaQuery, Sequence[bytes]] = {}
+        room = LEARNED_BYTES
+        if self._deltas is None:
+            return found
+        for query in lacking:
+            delta = self._deltas.known(query)
+            if delta and total(delta) <= room:
+                found[query] = delta
+                room -= total(delta)
+        return found
+
+    def _hashlist(self, change: Change, held: bytes) -> list[bytes]:
         """Of the finest level that fits the budget whole, the nodes that differ."""
         tree = self._store.load(change.version)
         if tree is None or not tree.length:
@@ -60,16 +77,20 @@ class Pushes:
         level = max(push_level(tree.length, PUSH_BUDGET), tree.base)
         nodes = runs.whole(node_count(tree.length, level))
         query = HashQuery(change.version, level, 0, nodes)
-        before = self._store.load(change.follows)
+        # A client compares only with the version that the change follows.
+        before = self._store.load(held) if held == change.follows else None
         if before is not None and before.has(level):
-            query = HashQuery(change.version, level, 0, nodes, change.follows)
+            query = HashQuery(change.version, level, 0, nodes, held)
         return [encode(cut_hashlist(tree, query, before))]
 
-    def _delta(self, change: Change) -> Sequence[bytes]:
+    def _delta(self, query: DeltaQuery, change: Change) -> Sequence[bytes]:
+        """One that is there, or that of a single step, which nearly everyone needs."""
         if self._deltas is None:
             return ()
+        if query.old != change.follows:
+            return self._deltas.known(query)
         try:
-            return self._deltas.make(DeltaQuery(change.follows, change.version), QUICK) or ()
+            return self._deltas.make(query, QUICK) or ()
         except (ProtocolError, OSError):  # not now; who asks for it is told why
             return ()
 
@@ -84,5 +105,11 @@ def total(messages: Sequence[bytes]) -> int:
     return sum(map(len, messages))
 
 
-def _is_edit(change: Change) -> bool:
-    return change.kind is Kind.FILE and change.follows not in (b"", change.version)
+def _edits(changes: Sequence[Change], held: Mapping[str, bytes]) -> dict[DeltaQuery, Change]:
+    """The deltas that lead to ``changes``: each once, if several paths changed alike."""
+    edits: dict[DeltaQuery, Change] = {}
+    for change in changes:
+        old = held.get(change.path, b"")
+        if change.kind is Kind.FILE and old not in (b"", change.version):
+            edits.setdefault(DeltaQuery(old, change.version), change)
+    return edits

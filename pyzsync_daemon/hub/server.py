@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, NamedTuple
 
 from websockets.asyncio.server import Server
@@ -17,12 +18,13 @@ from protocol.messages import Position
 from pyzsync_daemon.budget import Budget
 from pyzsync_daemon.config import HubSettings
 from pyzsync_daemon.errors import CannotListen
+from pyzsync_daemon.flights import Flights
 from pyzsync_daemon.hub.connection import Services
 from pyzsync_daemon.hub.counters import Counters, Traffic
 from pyzsync_daemon.hub.disk import Disk
 from pyzsync_daemon.hub.fleet import Fleet
-from pyzsync_daemon.hub.frames import FrameCache
-from pyzsync_daemon.hub.log import AnnounceLog, Cursor, Page
+from pyzsync_daemon.hub.frames import FrameCache, keep_answers
+from pyzsync_daemon.hub.log import AnnounceLog, Cursor, Page, Place
 from pyzsync_daemon.hub.publisher import Publisher
 from pyzsync_daemon.hub.publishing import PublisherSettings
 from pyzsync_daemon.hub.records import Batch
@@ -83,16 +85,16 @@ class Hub:
     def __init__(self, settings: HubSettings, disk: Disk, lanes: Lanes) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._log_thread = lanes.log
+        self._serving, self._log_thread = lanes.serving, lanes.log
         root, index, store = disk.root, disk.index, disk.store
         self._index = index
         publishing = _publishing(settings, disk.ignore)
         self._publisher = Publisher(root, index, store, publishing, self._published)
-        self._source = BlockSource(root, index, store, on_stale=self._stale)
+        self._kept = keep_answers(settings.cache_bytes)
+        self._source = BlockSource(root, index, store, self._kept, on_stale=self._stale)
         self._log = AnnounceLog(index, store, self._source.deltas)
-        self._cache = FrameCache(
-            settings.cache_bytes, lanes.serving, self._source.answer, lanes.deltas
-        )
+        self._pages: Flights[Place, Page] = Flights()
+        self._cache = FrameCache(self._kept, lanes.serving, self._source.answer, lanes.deltas)
         self._budget = Budget(settings.inflight_bytes)
         self._traffic = Traffic()
         services = Services(
@@ -139,7 +141,7 @@ class Hub:
             cache_hits=cache.hits,
             cache_misses=cache.misses,
             coalesced=cache.coalesced,
-            cache_bytes=cache.bytes,
+            cache_bytes=self._kept.bytes,
             pages=self._log.made,
             bytes_out=traffic.bytes,
             frames_out=traffic.frames,
@@ -197,10 +199,22 @@ class Hub:
         return await self._loop.run_in_executor(self._log_thread, self._log.start, position)
 
     async def _follow(self, cursor: Cursor) -> Page:
-        return await self._loop.run_in_executor(self._log_thread, self._log.follow, cursor)
+        """A page that is there costs no thread; one that is not is made once."""
+        place = self._log.place(cursor)
+        return self._log.known(place) or await self._pages.join(place, partial(self._make, place))
+
+    def _make(self, place: Place) -> asyncio.Future[Page]:
+        return self._loop.run_in_executor(self._log_thread, self._log.page, place)
 
     def _published(self, batch: Batch) -> None:
         self._fleet.published()
+        self._loop.run_in_executor(self._serving, self._forget, batch)
+
+    def _forget(self, batch: Batch) -> None:
+        """Answers for versions that no path has any more are of use to nobody, or soon will be."""
+        replaced = {change.follows for change in batch.changes if change.follows}
+        for version in replaced - self._index.in_use(replaced):
+            self._kept.drop(version)
 
     def _stale(self, path: str) -> None:
         """A file is not what the index says (told by a serving thread): look at it again."""
@@ -212,6 +226,7 @@ def _publishing(settings: HubSettings, ignore: list[str]) -> PublisherSettings:
         ignore=(*ignore, *settings.ignore),
         rescan_s=settings.rescan_s,
         settle_s=settings.settle_ms / 1000,
+        older_trees_bytes=settings.older_trees_bytes,
         deletion_share=settings.deletion_share,
         deletion_floor=settings.deletion_floor,
         allow_mass_delete=settings.allow_mass_delete,

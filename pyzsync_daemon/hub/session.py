@@ -146,7 +146,7 @@ class HubSession:
     # --- out -----------------------------------------------------------------------------------
 
     def take_messages(self) -> list[Message | bytes]:
-        """What to send now, in order; bytes are messages that are encoded already."""
+        """What to send now, in order; bytes are whole frames that many are sent."""
         messages, self._messages = self._messages, []
         return messages
 

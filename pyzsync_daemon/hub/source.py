@@ -32,9 +32,10 @@ from pyzsync_daemon.compression import compress
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.deltas import DeltaMaker
-from pyzsync_daemon.hub.frames import Answer
+from pyzsync_daemon.hub.frames import Answer, KeptAnswers
 from pyzsync_daemon.hub.hashlists import cut_hashlist
 from pyzsync_daemon.hub.index import HubIndex
+from pyzsync_daemon.hub.leafcache import LeafCache
 from pyzsync_daemon.hub.leaves import LeafReader
 from pyzsync_daemon.tally import Tally
 
@@ -44,17 +45,22 @@ RETRY_MS = 1000
 
 
 class BlockSource:
-    """Answers queries, from any thread.
+    """Answers queries, from any thread; deltas from what is ``kept``, if they are there.
 
     ``on_stale(path)`` is called, on the asking thread, when a file no longer holds what the index
     says of it, or its tree is lost. ``leaves`` counts what was read, ``deltas`` what was searched.
     """
 
     def __init__(
-        self, root: Root, index: HubIndex, store: TreeStore, on_stale: Callable[[str], None]
+        self,
+        root: Root,
+        index: HubIndex,
+        store: TreeStore,
+        kept: KeptAnswers,
+        on_stale: Callable[[str], None],
     ) -> None:
-        self.leaves = LeafReader(root, index, on_stale)
-        self.deltas = DeltaMaker(store, self.leaves)
+        self.leaves = LeafCache(LeafReader(root, index, on_stale))
+        self.deltas = DeltaMaker(store, self.leaves, kept)
         self._index = index
         self._store = store
         self._on_stale = on_stale
@@ -103,7 +109,7 @@ class BlockSource:
     def _delta(self, query: DeltaQuery) -> Answer:
         frames = self.deltas.make(query)
         if frames is None:
-            return Answer((encode(Failed(query, Code.NO_DELTA)),))  # nor will there ever be one
+            return Answer((encode(Failed(query, Code.NO_DELTA)),), refusal=True)
         return Answer(frames)
 
     def _blocks(self, query: BlockQuery) -> Answer:

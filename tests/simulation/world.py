@@ -26,6 +26,7 @@ from pyzsync_daemon.client.session import ClientSession
 from pyzsync_daemon.client.workbench import Workbench, WorkbenchSettings
 from pyzsync_daemon.files.root import Root
 from pyzsync_daemon.files.trees import TreeStore
+from pyzsync_daemon.hub.frames import keep_answers
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.ingest import Ingest
 from pyzsync_daemon.hub.log import AnnounceLog
@@ -66,7 +67,9 @@ class HubSide:
         self._store = store = TreeStore(self.state / "trees")
         self._root = Root(self.root)
         self.stale: list[str] = []
-        self.source = BlockSource(self._root, self.index, store, self.stale.append)
+        self.source = BlockSource(
+            self._root, self.index, store, keep_answers(1 << 20), self.stale.append
+        )
         self.log = AnnounceLog(self.index, store, self.source.deltas)
         self._answers: dict[Query, tuple[bytes, ...]] = {}
 
@@ -106,7 +109,7 @@ class Link:
     def __init__(self, hub: HubSide, client: ClientSide) -> None:
         self.hub, self.client = hub, client
         self.session = HubSession(HubFacts("sim", hub.index.identity, b"", 64))
-        self.outbox = Outbox(ANSWERS)
+        self.outbox = Outbox()
         self.down: deque[bytes] = deque()
         self.up: deque[bytes] = deque()
 
@@ -115,7 +118,7 @@ class Link:
             yield self._deliver_up
         if self.down:
             yield self._deliver_down
-        if self.outbox.depth:
+        if self.outbox:
             yield self._send
         elif self.session.has_news or self.session.waiting:
             yield self._serve
@@ -146,8 +149,8 @@ class Link:
                     self.session.followed(self.hub.log.follow(effect.cursor))
                 except ProtocolError as error:
                     self.session.close(Goodbye(error.code, error.detail))
-        self.outbox.put(encode(self.session.take_messages()))
-        queries = [] if self.outbox.depth else self.session.take_queries(ANSWERS)
+        self.outbox.say(self.session.take_messages())
+        queries = [] if self.outbox else self.session.take_queries(ANSWERS)
         for query in queries:
             self.outbox.put(self.hub.answer(query))
 

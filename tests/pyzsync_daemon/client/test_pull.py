@@ -166,7 +166,18 @@ def test_a_delta_from_the_version_before_is_tried_first(client, hub, flags):
     assert client.conflicts() == []
 
 
-def test_another_version_than_the_one_before_is_no_use_for_a_delta(client, hub):
+def test_from_an_older_version_that_the_hub_gave_a_delta_is_tried_too(client, hub):
+    change = replace(behind(client, hub), follows=32 * b"f")
+    plan = client.prepare(change)["f"].plan
+    held = hub.file("f", DATA).version
+    assert plan.delta == DeltaQuery(held, change.version)
+    assert [query.since for query in plan.hashes] == [b""]  # the hub may not have its hashes
+    assert apply(client, change, hub.delta(plan.delta)) == Planned(change)
+    client.commit(change)
+    assert client.tree() == {"f": EDITED}
+
+
+def test_a_version_that_the_hub_never_gave_is_no_use_for_a_delta(client, hub):
     change = behind(client, hub)
     (client.root / "f").write_bytes(b"edited here" + DATA)
     plan = client.prepare(change)["f"].plan

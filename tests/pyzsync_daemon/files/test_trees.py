@@ -83,6 +83,16 @@ def test_collect_spares_what_was_saved_since_the_last_time(store):
     assert store.load(second) is None
 
 
+def test_collect_keeps_the_first_of_some_others_that_have_room(store):
+    versions = [store.save(tree_of(bytes([n]) * 600)) for n in range(4)]
+    store.collect(set(versions))
+    (size,) = {path.stat().st_size for path in store.directory.glob("*/*")}
+    also = [bytes(32), *versions[:0:-1]]  # the first of them has no tree
+    assert store.collect({versions[0]}, also, 2 * size) == 1
+    assert set(store.versions()) == {versions[0], versions[3], versions[2]}
+    assert store.collect({versions[0]}, also) == 2
+
+
 def test_a_failed_save_leaves_nothing(store, monkeypatch):
     def full(tree, write):
         write(b"half")

@@ -11,17 +11,19 @@ from pyzsync.grid import LEAF, WINDOW
 from pyzsync.steps import HEADER_SIZE, columns_size, decode_steps
 from pyzsync_daemon.compression import decompress
 from pyzsync_daemon.hub.deltas import ASKED, Bounds, DeltaMaker
+from pyzsync_daemon.hub.frames import Answer, keep_answers
+from pyzsync_daemon.hub.leafcache import LeafCache
 from pyzsync_daemon.hub.leaves import LeafReader
 
 
 @pytest.fixture
 def leaves(disk):
-    return LeafReader(disk.root, disk.index, lambda path: None)
+    return LeafCache(LeafReader(disk.root, disk.index, lambda path: None))
 
 
 @pytest.fixture
 def maker(disk, leaves):
-    return DeltaMaker(disk.store, leaves)
+    return DeltaMaker(disk.store, leaves, keep_answers(1 << 20))
 
 
 def noise(size, seed=0):
@@ -55,7 +57,7 @@ def test_a_delta_needs_the_old_tree_and_the_changed_leaves(disk, leaves, maker):
     frames = maker.make(publish(disk, old, new))
     assert applied(frames, old, len(new)) == new
     assert sum(map(len, frames)) < LEAF + 150
-    assert leaves.reads.bytes == 2 * LEAF  # once to search it, once to send it
+    assert leaves.reads.bytes == LEAF  # searched and sent, and read once
 
 
 def test_large_deltas_come_in_parts(disk, maker):
@@ -66,10 +68,23 @@ def test_large_deltas_come_in_parts(disk, maker):
     assert applied(frames, old, len(new)) == new
 
 
-def test_it_is_a_function_of_the_two_versions(disk, maker):
+def test_it_is_a_function_of_the_two_versions_and_made_once(disk, leaves, maker):
     query = publish(disk, noise(90_000), noise(50_000) + noise(30_000, 1))
-    assert maker.make(query) == maker.make(query)
-    assert maker.searched.count == 2
+    assert maker.known(query) == ()
+    made = maker.make(query)
+    assert maker.make(query) is maker.known(query) is made
+    assert (maker.searched.count, maker.encoded.count) == (1, 1)
+    other = DeltaMaker(disk.store, leaves, keep_answers(1 << 20))
+    assert other.make(query) == made
+
+
+def test_that_there_is_none_is_not_taken_for_one(disk, leaves):
+    kept = keep_answers(1 << 20)
+    query = publish(disk, noise(5000), noise(5000, 1))
+    kept.put(query, Answer((b"no",), refusal=True))
+    maker = DeltaMaker(disk.store, leaves, kept)
+    assert maker.known(query) == ()
+    assert maker.make(query) is None
 
 
 @pytest.mark.parametrize(
@@ -83,8 +98,8 @@ def test_it_is_a_function_of_the_two_versions(disk, maker):
 )
 def test_beyond_the_bounds_there_is_none(disk, maker, bounds):
     query = publish(disk, noise(90_000), noise(50_000) + noise(40_000, 1))
-    assert maker.make(query, ASKED) is not None
     assert maker.make(query, bounds) is None
+    assert maker.make(query, ASKED) is not None
 
 
 def test_nothing_in_common(disk, maker):

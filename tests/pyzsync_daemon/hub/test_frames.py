@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from protocol.messages import BlockQuery, DeltaQuery
-from pyzsync_daemon.hub.frames import ENTRY_OVERHEAD, Answer, FrameCache
+from protocol.messages import BlockQuery, DeltaQuery, HashQuery, PublishedQuery
+from pyzsync_daemon.hub.frames import ENTRY_OVERHEAD, Answer, FrameCache, keep_answers
 
 
 def query(number):
@@ -36,9 +36,14 @@ def source():
 
 
 @pytest.fixture
-def cache(source):
+def kept():
+    return keep_answers(10 * (1000 + ENTRY_OVERHEAD))
+
+
+@pytest.fixture
+def cache(source, kept):
     with ThreadPoolExecutor(2) as executor:
-        yield FrameCache(10 * (1000 + ENTRY_OVERHEAD), executor, source)
+        yield FrameCache(kept, executor, source)
 
 
 async def turns():
@@ -59,7 +64,7 @@ async def test_a_thousand_equal_requests_in_flight_are_one_call(cache, source):
 
 async def test_a_slow_delta_holds_up_no_other_answer(source):
     with ThreadPoolExecutor(1) as executor, ThreadPoolExecutor(1) as slow:
-        cache = FrameCache(1 << 20, executor, source, slow)
+        cache = FrameCache(keep_answers(1 << 20), executor, source, slow)
         source.gate.clear()
         delta = asyncio.create_task(cache.get(DeltaQuery(bytes(32), 32 * b"1")))
         while not source.calls:  # noqa: ASYNC110 - a thread makes the call
@@ -79,25 +84,45 @@ async def test_later_requests_are_answered_from_memory(cache, source):
     assert (len(source.calls), cache.hits) == (1, 1)
 
 
-async def test_the_least_recently_used_goes_first(cache, source):
+async def test_the_least_recently_used_goes_first(cache, source, kept):
     for number in range(10):
         await cache.get(query(number))
-    assert (len(cache), cache.bytes) == (10, cache.max_bytes)
+    assert (len(kept), kept.bytes) == (10, kept.max_bytes)
     await cache.get(query(0))
     await cache.get(query(10))
-    assert len(cache) == 10
-    assert cache.bytes <= cache.max_bytes
+    assert len(kept) == 10
+    assert kept.bytes <= kept.max_bytes
     source.calls.clear()
     await cache.get(query(0))
     await cache.get(query(1))
     assert source.calls == [query(1)]
 
 
-async def test_an_answer_larger_than_the_cache_is_not_kept(source):
-    with ThreadPoolExecutor(1) as executor:
-        small = FrameCache(1000, executor, source)
-        await small.get(query(1))
-        assert (len(small), small.bytes) == (0, 0)
+async def test_answers_for_a_version_can_be_dropped(cache, source, kept):
+    await cache.get(query(1))
+    await cache.get(query(2))
+    kept.drop(query(1).version)
+    source.calls.clear()
+    await cache.get(query(1))
+    await cache.get(query(2))
+    assert source.calls == [query(1)]
+
+
+def test_the_topic_of_an_answer_is_the_version_that_it_is_for():
+    kept = keep_answers(1 << 20)
+    old, new = 32 * b"1", 32 * b"2"
+    for question in (
+        HashQuery(new, 0, 0, b""),
+        BlockQuery(new, 0, b""),
+        DeltaQuery(old, new),
+        PublishedQuery("a", new),
+    ):
+        kept.put(question, Answer((b"x",)))
+    kept.drop(old)
+    assert len(kept) == 4
+    kept.drop(new)
+    assert kept.get(PublishedQuery("a", new)) is not None
+    assert (len(kept), kept.bytes) == (1, ENTRY_OVERHEAD + 1)
 
 
 async def test_an_error_reaches_all_waiters_and_is_not_kept(cache, source):

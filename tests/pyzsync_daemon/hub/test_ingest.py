@@ -127,7 +127,8 @@ def test_a_suspect_is_read_again(hub):
     assert hub.store.load(version) is not None
 
 
-def test_trees_are_dropped_when_nobody_needs_them(hub):
+def test_trees_are_dropped_when_nobody_needs_them(tmp_path):
+    hub = Hub(tmp_path, older_trees_bytes=0)
     for data in (b"1", b"2", b"3", b"4"):
         hub.write("a", data)
         hub.examine("a")
@@ -138,6 +139,16 @@ def test_trees_are_dropped_when_nobody_needs_them(hub):
     hub.survey()
     kept = set(hub.store.versions())
     assert kept == hub.index.versions_to_keep()
+    hub.close()
+
+
+def test_trees_of_older_versions_stay_while_they_have_room(hub):
+    for data in (b"1", b"2", b"3", b"4"):
+        hub.write("a", data)
+        hub.examine("a")
+    for _ in range(2):
+        hub.survey()
+    assert len(list(hub.store.versions())) == 4
 
 
 def test_work_is_done_in_chunks_with_deletions_last(hub, monkeypatch):

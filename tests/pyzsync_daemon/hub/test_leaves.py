@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pyzsync.grid import LEAF, WINDOW
-from pyzsync_daemon.hub.leaves import GAP, LeafReader
+from pyzsync_daemon.hub.leaves import LeafReader
 
 DATA = random.Random(7).randbytes(100 * LEAF + 77)  # 101 leaves, the last one short
 LAST = 100
@@ -42,22 +42,13 @@ def test_reads_what_was_asked_and_nothing_else(disk, reader):
     assert (reader.leaves.reads.count, reader.leaves.reads.bytes) == (3, 4 * LEAF + 77)
 
 
-def test_near_runs_share_a_read(disk, reader):
-    tree = disk.publish("a", DATA)
-    asked = [(0, 1), (1 + GAP, 2 + GAP), (3 + 2 * GAP, 4 + 2 * GAP)]
-    found, _ = reader.find(tree, asked)
-    assert found == {start: leaves(DATA, start, stop) for start, stop in asked}
-    assert (reader.leaves.reads.count, reader.leaves.reads.bytes) == (2, (2 + GAP + 1) * LEAF)
-
-
 def test_the_second_window_of_a_file(disk, reader):
     data = random.Random(8).randbytes(WINDOW + 3 * LEAF + 1)
     tree = disk.publish("a", data)
     found, gone = reader.find(tree, [(1, 2), (3, 4)], window=1)
     second = data[WINDOW:]
     assert (found, gone) == ({1: leaves(second, 1, 2), 3: second[-1:]}, [])
-    # One read: of leaves 1 to 3, for 2 is in the gap.
-    assert (reader.leaves.reads.count, reader.leaves.reads.bytes) == (1, 2 * LEAF + 1)
+    assert (reader.leaves.reads.count, reader.leaves.reads.bytes) == (2, LEAF + 1)
 
 
 def test_coarse_trees_are_checked_by_whole_nodes(disk, reader):

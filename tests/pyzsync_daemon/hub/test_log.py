@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from protocol.codec import decode_frame
 from protocol.errors import Code, ProtocolError
 from protocol.limits import MAX_FRAME
-from protocol.messages import Announce, Change, Delta, Hashlist, Kind, Position
+from protocol.messages import Announce, Change, Delta, DeltaQuery, Hashlist, Kind, Position
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub import log as log_module
+from pyzsync_daemon.hub.frames import keep_answers
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.log import AnnounceLog, Live, Snapshot
+from pyzsync_daemon.hub.pushes import PUSH_CHANGES
 from pyzsync_daemon.hub.records import Record
 from pyzsync_daemon.hub.source import BlockSource
 
@@ -27,6 +29,11 @@ def log(disk):
 @pytest.fixture
 def small_pages(monkeypatch):
     monkeypatch.setattr(log_module, "PAGE_CHANGES", 4)
+
+
+def source_of(disk):
+    kept = keep_answers(1 << 24)
+    return BlockSource(disk.root, disk.index, disk.store, kept, lambda path: None)
 
 
 def names(count, prefix="f"):
@@ -232,11 +239,76 @@ def test_what_is_pushed_goes_before_the_announcement(disk, log):
     disk.publish("a", bytes(range(256)) * 40 + b"more")
     hashlist, announce = messages(log.follow(cursor))
     assert (type(hashlist), type(announce)) == (Hashlist, Announce)
-    source = BlockSource(disk.root, disk.index, disk.store, lambda path: None)
+    source = source_of(disk)
     with_deltas = AnnounceLog(disk.index, disk.store, source.deltas)
     first, delta, last = messages(with_deltas.follow(cursor))
     assert (first, last) == (hashlist, announce)
     assert isinstance(delta, Delta)
+
+
+def test_what_one_client_had_made_the_page_learns_for_the_next(disk):
+    """Clients three versions behind: the first asks, the others find it pushed."""
+    source = source_of(disk)
+    log = AnnounceLog(disk.index, disk.store, source.deltas)
+    held = disk.publish("a", bytes(range(256)) * 400)
+    cursor = caught_up(log)
+    for number in range(3):
+        tree = disk.publish("a", bytes(range(256)) * 400 + bytes([number]))
+    first = log.follow(cursor)
+    query = DeltaQuery(held.version, tree.version)
+    assert [type(each) for each in messages(first)] == [Hashlist, Announce]
+    assert first.lacking == (query,)
+    assert source.answer(query).lasting
+    second = log.follow(cursor)
+    delta, *rest = messages(second)
+    assert (delta.query, rest) == (query, messages(first))
+    assert second.lacking == ()
+    assert log.follow(cursor) is second
+    assert (log.made, source.deltas.searched.count) == (2, 1)  # the first page is the snapshot
+
+
+def test_the_version_that_a_replica_holds_follows_from_its_place(disk):
+    log = AnnounceLog(disk.index, disk.store, source_of(disk).deltas)
+    trees, cursors = [], []
+    for number in range(5):
+        trees.append(disk.publish("a", bytes(range(256)) * 400 + bytes([number])))
+        cursors.append(caught_up(log))
+    disk.publish("other", b"new")
+    lacking = [log.follow(cursor).lacking for cursor in cursors]
+    new = trees[-1].version
+    assert lacking[:3] == [(DeltaQuery(tree.version, new),) for tree in trees[:3]]
+    assert lacking[3:] == [(), ()]  # a step behind: it is pushed; and level
+
+
+def test_of_a_file_that_was_deleted_in_between_the_old_version_is_held(disk):
+    log = AnnounceLog(disk.index, disk.store, source_of(disk).deltas)
+    held = disk.publish("a", bytes(range(256)) * 400)
+    cursor = caught_up(log)
+    disk.delete("a")
+    new = disk.publish("a", bytes(range(256)) * 400 + b"!")
+    assert log.follow(cursor).lacking == (DeltaQuery(held.version, new.version),)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(PUSH_CHANGES, PUSH_CHANGES), (65, 0)])
+def test_a_bulk_change_pushes_nothing(disk, log, count, expected):
+    for name in names(count):
+        disk.publish(name, b"old" + name.encode())
+    cursor = caught_up(log)
+    for name in names(count):
+        disk.publish(name, b"new" + name.encode())
+    pushed = [each for each in messages(log.follow(cursor)) if isinstance(each, Hashlist)]
+    assert len(pushed) == expected
+
+
+def test_a_bare_page_has_no_pushes(disk):
+    log = AnnounceLog(disk.index, disk.store, source_of(disk).deltas)
+    disk.publish("a", bytes(range(256)) * 40)
+    cursor = caught_up(log)
+    disk.publish("a", bytes(range(256)) * 40 + b"more")
+    bare = log.page(log.place(cursor, bare=True))
+    (announce,) = messages(bare)
+    assert announce == messages(log.follow(cursor))[-1]
+    assert (bare.cursor, bare.lacking) == (log.follow(cursor).cursor, ())
 
 
 def test_snapshots_push_nothing(disk, log):

@@ -53,3 +53,28 @@ def test_questions_are_answered_by_an_index(index, ask):
     for query in queries:
         plan = index.select(f"EXPLAIN QUERY PLAN {query}")
         assert not [row for row in plan if row[-1].startswith("SCAN")], (query, plan)
+
+
+def file(path, number):
+    return Record(Change(0, path, Kind.FILE, version=bytes([number]) * 32))
+
+
+def test_the_versions_that_a_replica_holds_are_those_that_were_replaced_first_since(index):
+    ends = [index.commit([file("a", number), file("b", 1)]).position.seq for number in (1, 2, 3)]
+    index.commit([Record(Change(0, "a", Kind.ABSENT))])
+    deleted = index.position().seq
+    index.commit([file("a", 4)])
+    held = [index.held(["a", "b", "c"], seq) for seq in [*ends, deleted, index.position().seq]]
+    assert held[:3] == [{"a": bytes([number]) * 32} for number in (1, 2, 3)]
+    assert held[3:] == [{}, {}]
+    assert index.held([], 0) == {}
+
+
+def test_versions_in_use_and_those_of_the_past(index):
+    index.commit([file("a", 1), file("b", 1), file("c", 2)])
+    index.commit([file("a", 3), Record(Change(0, "c", Kind.ABSENT))])
+    index.commit([file("a", 4)])
+    every = {bytes([number]) * 32 for number in range(6)}
+    assert index.in_use(every) == {bytes([1]) * 32, bytes([4]) * 32}
+    assert index.versions_once()[0] == bytes([3]) * 32
+    assert set(index.versions_once()) == {bytes([number]) * 32 for number in (1, 2, 3)}

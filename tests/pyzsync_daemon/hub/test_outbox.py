@@ -1,4 +1,7 @@
+from protocol.codec import encode
+from protocol.errors import Code
 from protocol.limits import MAX_FRAME, MAX_MESSAGES
+from protocol.messages import Ack, Goodbye
 from pyzsync_daemon.hub.outbox import Outbox
 
 
@@ -10,16 +13,15 @@ def drain(outbox):
 
 
 def test_small_messages_share_a_frame_in_order():
-    outbox = Outbox(1000)
-    outbox.put((b"one", b"two"))
-    outbox.put((b"three",))
-    assert (outbox.depth, outbox.bytes) == (3, 11)
+    outbox = Outbox()
+    outbox.put((b"one", b"two", b"three"))
+    assert (len(outbox), outbox.bytes) == (1, 11)
     assert drain(outbox) == [b"onetwothree"]
-    assert (outbox.depth, outbox.bytes) == (0, 0)
+    assert (len(outbox), outbox.bytes) == (0, 0)
 
 
 def test_no_frame_is_larger_than_the_limit():
-    outbox = Outbox(1000)
+    outbox = Outbox()
     sizes = [1, MAX_FRAME, 1, MAX_FRAME - 1, MAX_FRAME - 1, 2, 3]
     messages = tuple(bytes([i]) * size for i, size in enumerate(sizes))
     outbox.put(messages)
@@ -29,30 +31,24 @@ def test_no_frame_is_larger_than_the_limit():
 
 
 def test_no_frame_has_more_messages_than_a_client_accepts():
-    outbox = Outbox(1000)
+    outbox = Outbox()
     outbox.put([b"x"] * (MAX_MESSAGES + 1))
     assert [len(frame) for frame in drain(outbox)] == [MAX_MESSAGES, 1]
 
 
-def test_a_message_alone_in_its_frame_is_not_copied():
-    outbox = Outbox(1000)
-    message = bytes(MAX_FRAME)
-    outbox.put((message,))
-    assert outbox.next_frame() is message
-
-
-def test_full_from_the_limit_on_until_something_is_sent():
-    outbox = Outbox(10)
-    outbox.put((b"123456789",))
-    assert not outbox.full
-    outbox.put((b"0",))
-    assert outbox.full
-    outbox.next_frame()
-    assert not outbox.full
+def test_frames_for_everyone_are_not_copied_and_keep_their_place():
+    outbox = Outbox()
+    shared = b"a frame that was packed once"
+    first, last = Ack(1), Goodbye(Code.NORMAL)
+    outbox.say([first, shared, shared, last])
+    frames = drain(outbox)
+    assert frames == [encode(first), shared, shared, encode(last)]
+    assert frames[1] is frames[2] is shared
 
 
 def test_empty_has_no_frame():
-    outbox = Outbox(10)
+    outbox = Outbox()
     outbox.put(())
+    outbox.say(())
     assert outbox.next_frame() is None
-    assert not outbox.full
+    assert outbox.bytes == 0

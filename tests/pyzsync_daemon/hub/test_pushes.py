@@ -6,13 +6,14 @@ from protocol import runs
 from protocol.codec import decode_frame
 from protocol.messages import Change, Delta, DeltaQuery, Hashlist, HashQuery, Kind
 from pyzsync.grid import LEAF, PUSH_BUDGET, node_count, push_level
-from pyzsync_daemon.hub.pushes import PUSH_BYTES, PUSH_CHANGES, QUICK, Pushes
+from pyzsync_daemon.hub.frames import keep_answers
+from pyzsync_daemon.hub.pushes import LEARNED_BYTES, PUSH_BYTES, QUICK, Pushes
 from pyzsync_daemon.hub.source import BlockSource
 
 
 @pytest.fixture
 def source(disk):
-    return BlockSource(disk.root, disk.index, disk.store, lambda path: None)
+    return BlockSource(disk.root, disk.index, disk.store, keep_answers(1 << 24), lambda path: None)
 
 
 @pytest.fixture
@@ -28,8 +29,14 @@ def edited(disk, *paths):
     return [disk.index.get(path).change for path in paths]
 
 
+def before(changes):
+    """What a client one step behind holds."""
+    return {change.path: change.follows for change in changes if change.follows}
+
+
 def pushed(pushes, changes, kind=Hashlist):
-    said = [message for each in pushes.of(changes) for message in decode_frame(each)]
+    frames, _ = pushes.of(changes, before(changes))
+    said = [message for each in frames for message in decode_frame(each)]
     return [message for message in said if isinstance(message, kind)]
 
 
@@ -77,23 +84,14 @@ def test_only_edited_files_are_pushed(disk, pushes):
     disk.directories("d")
     disk.publish("emptied", b"")
     disk.delete("deleted")
-    assert pushes.of(edited(disk, "emptied", "deleted", "new", "d")) == []
+    changes = edited(disk, "emptied", "deleted", "new", "d")
+    assert pushed(pushes, changes) == []
 
 
 def test_a_version_without_a_tree_is_not_pushed(disk, pushes):
     disk.publish("a", b"old")
     disk.store.drop(disk.publish("a", b"new").version)
-    assert pushes.of(edited(disk, "a")) == []
-
-
-@pytest.mark.parametrize(("count", "expected"), [(PUSH_CHANGES, PUSH_CHANGES), (65, 0)])
-def test_a_bulk_change_pushes_nothing(disk, pushes, count, expected):
-    names = [f"{name:03}" for name in range(count)]
-    for name in names:
-        disk.publish(name, b"old" + name.encode())
-    for name in names:
-        disk.publish(name, b"new" + name.encode())
-    assert len(pushed(pushes, edited(disk, *names))) == expected
+    assert pushed(pushes, edited(disk, "a")) == []
 
 
 def test_paths_that_changed_alike_share_a_push(disk, pushes):
@@ -154,7 +152,7 @@ def test_what_a_page_pushes_is_bounded_and_small_files_still_fit(disk, pushes):
     assert {part.query.new for part in pushed(pushes, changes, Delta)} == {
         change.version for change in changes[:2]
     }
-    assert sum(map(len, pushes.of(changes))) <= PUSH_BYTES
+    assert sum(map(len, pushes.of(changes, before(changes))[0])) <= PUSH_BYTES
 
 
 def test_a_large_hashlist_does_not_go_with_a_delta(disk, pushes):
@@ -169,4 +167,47 @@ def test_a_large_hashlist_does_not_go_with_a_delta(disk, pushes):
 def test_a_new_mode_alone_pushes_nothing(disk, pushes):
     tree = disk.publish("a", b"same")
     change = Change(9, "a", Kind.FILE, 0o600, 1, 4, tree.version, follows=tree.version)
-    assert pushes.of([change]) == []
+    assert pushes.of([change], {"a": tree.version}) == ([], ())
+
+
+# --- learned -------------------------------------------------------------------------------------
+
+
+def test_from_an_older_version_it_is_the_first_client_that_asks(disk, source, pushes):
+    held = disk.publish("a", noise(300_000)).version
+    disk.publish("a", noise(290_000))
+    new = disk.publish("a", noise(280_000)).version
+    changes, query = edited(disk, "a"), DeltaQuery(held, new)
+    frames, lacking = pushes.of(changes, {"a": held})
+    assert [type(message) for each in frames for message in decode_frame(each)] == [Hashlist]
+    assert lacking == (query,)
+    assert source.deltas.searched.count == 0
+    assert pushes.learned(lacking) == {}
+    made = source.answer(query).frames
+    assert pushes.learned(lacking) == {query: made}
+    frames, lacking = pushes.of(changes, {"a": held})
+    assert tuple(frames[-len(made) :]) == made
+    assert lacking == ()
+    assert source.deltas.searched.count == 1
+
+
+def test_a_hashlist_for_an_older_version_is_one_that_the_client_asks_for(disk, pushes):
+    """It compares with the version that the change follows, or with none."""
+    held = disk.publish("a", noise(9000)).version
+    disk.publish("a", noise(8000))
+    disk.publish("a", noise(7000))
+    frames, _ = pushes.of(edited(disk, "a"), {"a": held})
+    (hashlist,) = decode_frame(frames[0])
+    assert hashlist.query.since == b""
+
+
+def test_what_was_learned_is_pushed_within_its_bound(disk, source, pushes):
+    queries = []
+    for seed in range(3):
+        old = disk.publish(f"f{seed}", noise(LEARNED_BYTES)).version
+        size = LEARNED_BYTES * 2 // 5
+        new = disk.publish(f"f{seed}", noise(LEARNED_BYTES)[size:] + noise(size, seed + 1)).version
+        queries.append(DeltaQuery(old, new))
+        source.answer(queries[-1])
+    assert list(pushes.learned(queries)) == queries[:2]
+    assert Pushes(disk.store, None).learned(queries) == {}

@@ -25,7 +25,7 @@ from protocol.messages import (
 from pyzsync.grid import KEPT_WIDTH, LEAF, WINDOW, strong_width
 from pyzsync.hashes import Hashes
 from pyzsync_daemon.compression import decompress
-from pyzsync_daemon.hub.frames import FrameCache
+from pyzsync_daemon.hub.frames import FrameCache, keep_answers
 from pyzsync_daemon.hub.source import RETRY_MS, BlockSource
 
 NOISE = random.Random(11)
@@ -42,7 +42,7 @@ def stale():
 
 @pytest.fixture
 def source(disk, stale):
-    return BlockSource(disk.root, disk.index, disk.store, stale.append)
+    return BlockSource(disk.root, disk.index, disk.store, keep_answers(1 << 20), stale.append)
 
 
 def ask(source, query):
@@ -269,7 +269,7 @@ def test_a_delta_of_a_file_that_has_moved_on(disk, source, stale):
 async def test_a_thousand_clients_one_version_behind_cost_one_search(disk, source):
     query = DeltaQuery(disk.publish("a", TEXT).version, disk.publish("a", TEXT + b"more").version)
     with ThreadPoolExecutor(2) as executor:
-        cache = FrameCache(1 << 20, executor, source.answer)
+        cache = FrameCache(keep_answers(1 << 20), executor, source.answer)
         answers = await asyncio.gather(*(cache.get(query) for _ in range(1000)))
     assert source.deltas.searched.count == 1
     assert all(answer is answers[0] for answer in answers)
@@ -280,7 +280,7 @@ async def test_the_rest_of_a_delta_after_a_cut(disk, source):
     new = NOISE.randbytes(200_000) + old[200_000:]
     query = DeltaQuery(disk.publish("a", old).version, disk.publish("a", new).version)
     with ThreadPoolExecutor(2) as executor:
-        cache = FrameCache(1 << 20, executor, source.answer)
+        cache = FrameCache(keep_answers(1 << 20), executor, source.answer)
         whole = await cache.get(query)
         assert len(whole) == 4
         assert await cache.get(replace(query, first=3)) == whole[3:]
@@ -303,7 +303,7 @@ def test_published_is_an_answer_for_the_moment(disk, source):
 async def test_a_thousand_equal_requests_read_the_disk_once(disk, source):
     tree = disk.publish("a", TEXT)
     with ThreadPoolExecutor(2) as executor:
-        cache = FrameCache(1 << 20, executor, source.answer)
+        cache = FrameCache(keep_answers(1 << 20), executor, source.answer)
         query = blocks(tree, (0, 169))
         answers = await asyncio.gather(*(cache.get(query) for _ in range(1000)))
         assert await cache.get(query) is answers[0]
@@ -314,7 +314,7 @@ async def test_a_thousand_equal_requests_read_the_disk_once(disk, source):
 
 def test_a_lost_tree_of_a_live_file_is_made_again(disk):
     stale = []
-    source = BlockSource(disk.root, disk.index, disk.store, stale.append)
+    source = BlockSource(disk.root, disk.index, disk.store, keep_answers(1 << 20), stale.append)
     tree = disk.publish("a", TEXT)
     disk.store.drop(tree.version)
     for query in (blocks(tree, (0, 1)), hashes(tree, 0, (0, 1))):
