@@ -38,6 +38,11 @@ class OldPart(Protocol):
         """Its version, if that is known."""
         ...
 
+    @property
+    def given(self) -> bool:
+        """Whether it is what the hub gave."""
+        ...
+
 
 class Staged(Protocol):
     """A new file being made, while it is open."""

@@ -127,12 +127,13 @@ class Fleet:
         )
 
     async def level(self, seconds: float) -> int:
-        """Wait until everybody is level; returns how many are not."""
+        """Wait until everybody who reads is level; returns how many are not."""
+        reading = [client for client in self.clients if not client.paused]
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                waits = [client.watch.level.wait() for client in self.clients]
+                waits = [client.watch.level.wait() for client in reading]
                 await self._guarded(asyncio.gather(*waits))
-        return sum(not client.watch.level.is_set() for client in self.clients)
+        return sum(not client.watch.level.is_set() for client in reading)
 
     def pause(self, count: int) -> None:
         """Let the first ``count`` clients stop reading, and the others read."""

@@ -17,6 +17,7 @@ from pyzsync_daemon.loadtest.stand import Stand
 from pyzsync_daemon.loadtest.stats import Times, mean
 
 MISSED = 3  # changes that clients of such a round did not hear of
+_POLL_S = 0.1
 
 Trigger = Callable[[], Awaitable[float]]
 """Lets the round happen; returns the moment from which times count."""
@@ -55,6 +56,21 @@ async def measure(stand: Stand, kind: str, *, pulling: bool = False) -> Round:
             await puller.stop()
         done = replace(done, note=note)
     return await _compared(stand, planned, done)
+
+
+async def caught_up(stand: Stand) -> None:
+    """Wait until the hub knows of no client that is behind, and none has anything under way.
+
+    Those who are late are told by the comparison of trees, so this only waits.
+    """
+    patience = stand.options.patience
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        told = await stand.hub.counters()
+        if told is None or (told.clients >= stand.options.clients and not told.behind):
+            break
+        await asyncio.sleep(_POLL_S)
+    await stand.workers.all("level", seconds=patience)
 
 
 async def _compared(stand: Stand, planned: Planned, done: Round) -> Round:

@@ -18,6 +18,7 @@ class OldFile:
 
     content: Content
     staged: bool = False
+    given: bool = True  # or equal to it: nobody edits these
 
     @property
     def length(self) -> int:

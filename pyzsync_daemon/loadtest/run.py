@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from pyzsync import kernel
 from pyzsync_daemon.errors import DaemonError
-from pyzsync_daemon.loadtest.measuring import measure
+from pyzsync_daemon.loadtest.measuring import caught_up, measure
 from pyzsync_daemon.loadtest.options import Options
 from pyzsync_daemon.loadtest.plot import draw
 from pyzsync_daemon.loadtest.rounds import Result, Round
@@ -68,6 +68,7 @@ async def load_test(options: Options, console: Console, before_verify: Hook = _n
             progress.update(task, advance=1, description="comparing every byte")
             await stand.workers.all("churn", rate=0)
             await stand.pause(0)
+            await caught_up(stand)
             await before_verify(stand)
             return await _verified(stand, rounds)
 
@@ -82,7 +83,6 @@ def _plan(options: Options) -> list[tuple[str, bool]]:
 async def _verified(stand: Stand, rounds: list[Round]) -> Result:
     """Compare every client's tree with the hub's."""
     options = stand.options
-    await stand.workers.all("level", seconds=options.patience)
     found = await stand.workers.all("differences", root=str(stand.root))
     await stand.workers.all("stop")
     if stand.daemons is not None:
