@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from pyzsync_daemon import logs
+from pyzsync_daemon import logs, loop
 from pyzsync_daemon.cli.exits import Exit
 from pyzsync_daemon.config import (
     ClientSettings,
@@ -99,13 +99,13 @@ def run(start: Start[T], *, seconds: float, code: int = Exit.OK) -> T:
     last_resort = threading.Timer(seconds, _leave, args=(code,))
     last_resort.daemon = True
     try:
-        return asyncio.run(_signalled(start, last_resort))
+        return loop.run(_signalled(start, last_resort))
     finally:
         last_resort.cancel()
 
 
 async def _signalled(start: Start[T], last_resort: threading.Timer) -> T:
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
     stop = asyncio.Event()
 
     def asked() -> None:
@@ -114,7 +114,7 @@ async def _signalled(start: Start[T], last_resort: threading.Timer) -> T:
             last_resort.start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked)
+        running.add_signal_handler(number, asked)
     return await start(stop)
 
 

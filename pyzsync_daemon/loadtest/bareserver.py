@@ -1,4 +1,4 @@
-"""The bare server of the comparison: ``websockets`` that sends bytes, and nothing else.
+"""The bare server of the comparison: ``websockets`` on the hub's event loop, and nothing else.
 
 ``python -m pyzsync_daemon.loadtest.bareserver [CERT KEY]`` prints its URL; then each line of its
 input is a number of bytes that it sends to every connection, in frames as large as the hub's. It
@@ -17,6 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from protocol.limits import MAX_FRAME
+from pyzsync_daemon import loop
 from pyzsync_daemon.descriptors import raise_limit
 from pyzsync_daemon.transport import WEBSOCKET
 
@@ -49,8 +50,8 @@ async def run(certificate: list[str]) -> None:
     if tls is not None:
         tls.load_cert_chain(*certificate)
     reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    running = asyncio.get_running_loop()
+    await running.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     async with serve(stay, "127.0.0.1", 0, ssl=tls, server_header=None, **WEBSOCKET) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         print(f"{'wss' if tls else 'ws'}://127.0.0.1:{port}", flush=True)
@@ -63,7 +64,7 @@ async def run(certificate: list[str]) -> None:
 def main() -> None:
     """Run a bare server process."""
     raise_limit()
-    asyncio.run(run(sys.argv[1:]))
+    loop.run(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

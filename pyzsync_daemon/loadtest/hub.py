@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from pyzsync_daemon.demo.processes import Daemon
+from pyzsync_daemon.hub.counters import Counters
 from pyzsync_daemon.loadtest import process
-from pyzsync_daemon.loadtest.counters import Counters, parse
+from pyzsync_daemon.loadtest.counters import parse
 
 T = TypeVar("T")
 
@@ -66,13 +67,10 @@ class HubProcess:
         """Processor time so far."""
         return process.cpu_seconds(self.pid)
 
-    async def counters(self) -> Counters | None:
-        """What it tells of itself; None if it does not handle the signal. TimeoutError."""
-        pid = self.pid
-        if not process.handles(pid, signal.SIGUSR1):
-            return None
+    async def counters(self) -> Counters:
+        """What it tells of itself. TimeoutError if it does not."""
         mark = self.mark()
-        assert self._daemon is not None
+        assert self._daemon is not None and self.pid
         self._daemon.signal(signal.SIGUSR1)
         return await self._logged(mark, parse)
 

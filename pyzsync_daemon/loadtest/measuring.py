@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pyzsync_daemon.loadtest import process
 from pyzsync_daemon.loadtest.changes import Change, Edit, tree_of
+from pyzsync_daemon.loadtest.counters import between
 from pyzsync_daemon.loadtest.least import least_bytes
 from pyzsync_daemon.loadtest.options import HERDS
 from pyzsync_daemon.loadtest.puller import Puller
@@ -67,7 +68,7 @@ async def caught_up(stand: Stand) -> None:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         told = await stand.hub.counters()
-        if told is None or (told.clients >= stand.options.clients and not told.behind):
+        if told.clients >= stand.options.clients and not told.behind:
             break
         await asyncio.sleep(_POLL_S)
     await stand.workers.all("level", seconds=patience)
@@ -94,7 +95,7 @@ async def _run(stand: Stand, planned: Planned) -> Round:
     cpu, clients = hub.cpu_seconds, _spent(stand)
     began = await planned.trigger()
     if expected is None:  # it is another process now
-        before, cpu = None, 0.0
+        cpu = 0.0
     real = asyncio.create_task(_daemons(stand, planned, began))
     seen = await workers.all("seen", seconds=patience)
     peers = await real
@@ -114,7 +115,7 @@ async def _run(stand: Stand, planned: Planned) -> Round:
         bytes_per_client=mean([count for each in seen for count in each["received"]]),
         least_bytes_per_client=planned.least,
         behind=done.count(None),
-        counters=after.since(before) if after and before else after,
+        counters=between(before, after) if expected is not None else after,
         peers=peers,
         latencies=tuple(latencies),
     )

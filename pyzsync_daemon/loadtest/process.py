@@ -1,4 +1,4 @@
-"""What a process has used, as Linux tells it: processor time, memory, the signals it handles."""
+"""What a process has used, as Linux tells it: processor time and memory."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def children_cpu_seconds(pid: int) -> float:
 
 def memory_bytes(pid: int) -> int:
     """What it has in memory now."""
-    return _status(pid, "VmRSS", 10) * 1024
+    return _kilobytes(pid, "VmRSS") * 1024
 
 
 def peak_bytes(pid: int) -> int:
     """The most that it had in memory, since its start or ``reset_peak``."""
-    return _status(pid, "VmHWM", 10) * 1024
+    return _kilobytes(pid, "VmHWM") * 1024
 
 
 def reset_peak(pid: int) -> None:
@@ -34,14 +34,9 @@ def reset_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-def handles(pid: int, signal: int) -> bool:
-    """Whether it has a handler for a signal: without one, many signals end a process."""
-    return bool(_status(pid, "SigCgt", 16) >> (signal - 1) & 1)
-
-
-def _status(pid: int, key: str, base: int) -> int:
+def _kilobytes(pid: int, key: str) -> int:
     text = Path(f"/proc/{pid}/status").read_text()
-    found = re.search(rf"^{key}:\s+([0-9a-f]+)", text, re.MULTILINE)
+    found = re.search(rf"^{key}:\s+(\d+) kB", text, re.MULTILINE)
     if found is None:
         raise ProcessLookupError(f"process {pid} has no {key}: it has ended")
-    return int(found[1], base)
+    return int(found[1])

@@ -45,9 +45,9 @@ class Puller:
         before = await hub.counters()
         self._pull = asyncio.create_task(self._worker.one(0, "start", **order))
         deadline = time.monotonic() + _WAIT_S
-        while before is not None and not self._pull.done():
+        while not self._pull.done():
             now = await hub.counters()
-            if now is not None and now.bytes_out - before.bytes_out > _UNDER_WAY:
+            if now.bytes_out - before.bytes_out > _UNDER_WAY:
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError("the large pull does not get under way")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pyzsync_daemon.loadtest.counters import Counters
+from pyzsync_daemon.hub.counters import Counters
 from pyzsync_daemon.loadtest.stats import Times
 
 
@@ -33,7 +33,7 @@ class Round:
     bytes_per_client: float
     least_bytes_per_client: int
     behind: int
-    counters: Counters | None = None
+    counters: Counters
     note: str = ""
     peers: tuple[Peer, ...] = ()
     latencies: tuple[float, ...] = field(default=(), repr=False)
@@ -57,7 +57,7 @@ class Round:
             "bytes_per_client": self.bytes_per_client,
             "least_bytes_per_client": self.least_bytes_per_client,
             "behind": self.behind,
-            "counters": asdict(self.counters) if self.counters else None,
+            "counters": asdict(self.counters),
             "peers": [asdict(each) for each in self.peers],
             "latencies_s": list(self.latencies),
         }

@@ -71,12 +71,13 @@ def _times(times: Times) -> Iterator[str]:
 def _told(number: int, each: Round) -> str:
     """What the hub tells of a round, and who was left behind."""
     told = each.counters
-    parts = [f"{each.behind} clients behind"] if each.behind else []
-    if told is not None:
-        parts.append(
-            f"{told.encodes} encodes, {told.cache_hits} cache hits, {told.coalesced} coalesced, "
-            f"{told.pushes_dropped} deltas dropped, {told.reads} reads, {told.slow_cut} cut as slow"
-        )
-    parts.append(f"CPU of the clients {format_seconds(each.clients_cpu_s)}")
-    parts.append(f"hub peak {format_bytes(each.hub_peak_rss_bytes)}")
-    return f"round {number}: {'; '.join(parts)}"
+    asked = told.cache_hits + told.cache_misses + told.coalesced
+    parts = [
+        *([f"{each.behind} clients behind"] if each.behind else []),
+        f"{told.reads} reads, {told.searches} searches, {told.encodes} encodes",
+        f"{asked} asked ({told.cache_hits} cache hits, {told.coalesced} coalesced)",
+        f"{told.pushes_dropped} deltas dropped, {told.slow_cut} clients cut",
+        f"hub peak {format_bytes(each.hub_peak_rss_bytes)}",
+        f"CPU of all clients {format_seconds(each.clients_cpu_s)}",
+    ]
+    return f"{number}: {'; '.join(parts)}"

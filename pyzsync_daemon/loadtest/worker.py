@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pyzsync_daemon import logs
+from pyzsync_daemon import logs, loop
 from pyzsync_daemon.config import LogSettings
 from pyzsync_daemon.descriptors import raise_limit
 from pyzsync_daemon.loadtest.bareclients import BareClients
@@ -109,9 +109,9 @@ def _now(work: Callable[[Order], object]) -> Callable[[Order], Awaitable[object]
 
 async def serve() -> None:
     """Answer orders until there are no more."""
-    loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LINE)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    running = asyncio.get_running_loop()
+    await running.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     worker = Worker()
     try:
         while line := await reader.readline():
@@ -124,7 +124,7 @@ def main() -> None:
     """Run a worker process."""
     logs.setup(LogSettings(level="error"))
     raise_limit()
-    asyncio.run(serve())
+    loop.run(serve())
 
 
 if __name__ == "__main__":

@@ -311,10 +311,10 @@ def test_fifty_clients_cost_the_hub_one_read(worlds, seed):
     write(world.hub.root, "other", noise(seed + 1, 64 * LEAF))
     agree(world)
     reader = world.hub.source.leaves
-    assert reader.bytes_read == 2 * 64 * LEAF
+    assert reader.reads.bytes == 2 * 64 * LEAF
     data = bytearray((world.hub.root / "file").read_bytes())
     data[40 * LEAF] ^= 1
     write(world.hub.root, "file", bytes(data))
-    before = reader.bytes_read
+    before = reader.reads.bytes
     agree(world)
-    assert reader.bytes_read - before == 2 * LEAF  # for the delta: to search it, and to send it
+    assert reader.reads.bytes - before == LEAF  # for the delta: searched in it, and sent
