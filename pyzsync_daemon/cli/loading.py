@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pyzsync_daemon.loadtest import HERDS, KINDS, BadOptions, Options, run_load_test
+from pyzsync_daemon.loadtest.changes import KINDS
+from pyzsync_daemon.loadtest.options import HERDS, BadOptions, Options
+from pyzsync_daemon.loadtest.run import run_load_test
 from pyzsync_daemon.units import parse_bytes
 
 __all__ = ["kinds_of", "load_test"]

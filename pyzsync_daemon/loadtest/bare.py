@@ -67,11 +67,11 @@ class Bare:
         self._process.stdin.write(f"{size}\n".encode())
         await self._process.stdin.drain()
         seen = await self._workers.all("bare_seen", seconds=seconds)
-        await self._line(seconds)
-        spent = process.cpu_seconds(self._process.pid) - cpu
         done = [at for each in seen for at in each]
         if None in done:
             raise BareFailed(f"{done.count(None)} connections lack bytes after {seconds:g} s")
+        await self._line(_READY_S)
+        spent = process.cpu_seconds(self._process.pid) - cpu
         return BareRound(spent, Times.of(at - began for at in done))
 
     async def stop(self) -> None:

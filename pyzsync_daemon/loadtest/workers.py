@@ -62,9 +62,12 @@ class Workers:
     async def each(self, do: str, orders: list[dict[str, object]]) -> list[Any]:
         """Tell each its own."""
         asked = zip(self._processes, orders, strict=True)
-        return list(
-            await asyncio.gather(*(_ask(each, {"do": do, **order}) for each, order in asked))
-        )
+        asking = [_ask(each, {"do": do, **order}) for each, order in asked]
+        answers = await asyncio.gather(*asking, return_exceptions=True)  # nobody is left waiting
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return answers
 
     async def one(self, number: int, do: str, **order: object) -> Any:  # noqa: ANN401 - from JSON
         """Tell one of them."""

@@ -40,11 +40,11 @@ def shared():
 
 
 def bench_of(shared, **files):
+    trees = {path: tree_of(data) for path, data in files.items()}
     base = {
-        path: shared.keep(tree_of(data).version, Segments.of(data)) for path, data in files.items()
+        path: shared.keep(trees[path].version, Segments.of(data), trees[path])
+        for path, data in files.items()
     }
-    for data in files.values():
-        shared.trees[tree_of(data).version] = tree_of(data)
     return MemoryBench(shared, holding(base))
 
 

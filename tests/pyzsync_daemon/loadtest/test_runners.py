@@ -61,9 +61,10 @@ async def test_what_waits_when_it_closes_is_dropped(make):
 async def test_clients_take_turns_and_the_loop_comes_in_between():
     turns, order = Turns(), []
     loop = asyncio.get_running_loop()
+    over = asyncio.Event()
     for name in "abc":
         turns.wait(lambda name=name: order.append(name))
+    turns.wait(over.set)
     loop.call_soon(order.append, "loop")
-    while len(order) < 4:
-        await asyncio.sleep(0)
+    await over.wait()
     assert order == ["a", "loop", "b", "c"]
