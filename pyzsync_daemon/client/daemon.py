@@ -10,13 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from websockets.asyncio.client import ClientConnection
 
 from protocol.errors import Code, ProtocolError
 from protocol.messages import Goodbye, Message
 from pyzsync_daemon.client.backoff import Backoff
 from pyzsync_daemon.client.effects import Effect, Result
-from pyzsync_daemon.client.interfaces import Bench, Done, Observer, Running, Work
+from pyzsync_daemon.client.interfaces import Bench, Done, Observer, Running, Socket, Work
 from pyzsync_daemon.client.link import Busy, Link, open_link
 from pyzsync_daemon.client.replica import WorkbenchSettings
 from pyzsync_daemon.client.report import Report, Summary
@@ -85,7 +84,7 @@ class ClientDaemon:
         *,
         once: bool,
         runner: Callable[[Work, Done], Running] = Runner,
-        connect: Callable[[ClientSettings], Awaitable[ClientConnection]] = open_link,
+        connect: Callable[[ClientSettings], Awaitable[Socket]] = open_link,
     ) -> None:
         self._report = report
         self._settings = settings

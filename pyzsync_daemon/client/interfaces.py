@@ -8,7 +8,7 @@ and a place to stage new ones. The real ones are ``Workbench``, ``Runner``, ``Ol
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -133,6 +133,22 @@ class Running(Protocol):
 
     async def close(self) -> None:
         """Wait for what runs; drop what waits."""
+        ...
+
+
+class Socket(Protocol):
+    """An open WebSocket, as a link uses it; ``ConnectionClosed`` ends each of its calls."""
+
+    def __aiter__(self) -> AsyncIterator[bytes | str]:
+        """The frames that come, until it is closed."""
+        ...
+
+    async def send(self, message: bytes) -> None:
+        """Send a frame; waits while buffers are full."""
+        ...
+
+    async def close(self) -> None:
+        """Close it."""
         ...
 
 

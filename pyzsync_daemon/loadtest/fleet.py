@@ -60,11 +60,12 @@ class Fleet:
         self._gate.set()
         self._threads = ThreadPoolExecutor(DISK_THREADS, "disk")
         self._base: dict[str, Held] = {}
+        self._turns = Turns()
         self._runner: RunnerOf = pooled(self._threads)
         self._churning: asyncio.Task[None] | None = None
         self._before: list[int] = []
         if setup.base is not None:
-            self._runner = inline(Turns())
+            self._runner = inline(self._turns)
             paths = [path for path in walk(setup.base) if (setup.base / path).is_file()]
             self._base = holding({path: self.shared.load(setup.base / path) for path in paths})
 
@@ -180,7 +181,7 @@ class Fleet:
             replica = DiskReplica(home)
         else:
             replica = MemoryReplica(self.shared, {} if empty else self._base)
-        return Client(settings, replica, self._runner, self._gate)
+        return Client(settings, replica, self._runner, self._turns, self._gate)
 
     async def _guarded(self, work: asyncio.Future[Any]) -> None:
         """Wait for ``work``, or for the first client that fails."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import Any
 
 from pyzsync_daemon.hub.counters import Counters
@@ -79,6 +80,22 @@ class Result:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def against_bare(self) -> dict[str, float]:
+        """Medians over the rounds: the hub as a multiple of the bare server, by what is measured.
+
+        Empty without a bare server.
+        """
+        pairs = [(each, bare) for each in self.rounds if (bare := each.peer("bare")) is not None]
+        if not pairs:
+            return {}
+        ratios = {
+            "cpu": [each.hub_cpu_s / (bare.cpu_s or 1) for each, bare in pairs],
+            "received": [each.heard.last / bare.times.last for each, bare in pairs],
+            "in_place": [each.times.last / bare.times.last for each, bare in pairs],
+        }
+        return {name: median(values) for name, values in ratios.items()}
+
+    @property
     def ok(self) -> bool:
         """Whether every client has the hub's bytes."""
         return self.verified == self.clients and not self.differences
@@ -86,4 +103,5 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """For a file."""
         told = {key: value for key, value in asdict(self).items() if key not in ("rounds", "facts")}
+        told["against_bare"] = self.against_bare
         return {**self.facts, **told, "rounds": [each.as_json() for each in self.rounds]}

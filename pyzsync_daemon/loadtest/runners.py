@@ -20,13 +20,24 @@ class Turns:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: deque[Callable[[], object]] = deque()
 
-    def wait(self, work: Callable[[], None]) -> None:
+    def wait(self, work: Callable[[], object]) -> None:
         """Call ``work`` when it is its turn."""
         self._waiting.append(work)
         if len(self._waiting) == 1:
             self._loop.call_soon(self._next)
+
+    async def take(self) -> None:
+        """Return when it is the caller's turn."""
+        turn = self._loop.create_future()
+
+        def hand_over() -> None:
+            if not turn.done():  # whoever waited may have been cancelled
+                turn.set_result(None)
+
+        self.wait(hand_over)
+        await turn
 
     def _next(self) -> None:
         self._waiting[0]()

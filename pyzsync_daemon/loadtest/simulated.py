@@ -17,6 +17,8 @@ from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.demo.trees import differ
 from pyzsync_daemon.loadtest.comparison import Comparison
 from pyzsync_daemon.loadtest.memory import Held, MemoryBench
+from pyzsync_daemon.loadtest.reading import Reading
+from pyzsync_daemon.loadtest.runners import Turns
 from pyzsync_daemon.loadtest.segments import Segments
 from pyzsync_daemon.loadtest.shared import Shared
 from pyzsync_daemon.loadtest.watch import Watch
@@ -97,14 +99,23 @@ class DiskReplica:
 
 
 class Client:
-    """One client. ``gate`` holds back new connections while it is not set."""
+    """One client. ``gate`` holds back new connections while it is not set.
+
+    Clients of one worker take ``turns`` in what they do with the frames that have come.
+    """
 
     def __init__(
-        self, settings: ClientSettings, replica: Replica, runner: RunnerOf, gate: asyncio.Event
+        self,
+        settings: ClientSettings,
+        replica: Replica,
+        runner: RunnerOf,
+        turns: Turns,
+        gate: asyncio.Event,
     ) -> None:
         self.watch = Watch()
         self.replica = replica
         self.paused = False
+        self._turns = turns
         self._gate = gate
         self._websocket: ClientConnection | None = None
         self._stop = asyncio.Event()
@@ -146,9 +157,9 @@ class Client:
         await self.task
         self.replica.close()
 
-    async def _connect(self, settings: ClientSettings) -> ClientConnection:
+    async def _connect(self, settings: ClientSettings) -> Reading:
         await self._gate.wait()
         self._websocket = await open_link(settings)
         if self.paused:
             self._websocket.transport.pause_reading()
-        return self._websocket
+        return Reading(self._websocket, self._turns, self.watch.heard)

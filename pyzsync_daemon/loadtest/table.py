@@ -39,6 +39,12 @@ def lines(result: Result) -> Iterator[str]:
     )
     for number, each in enumerate(result.rounds, 1):
         yield _told(number, each)
+    if ratios := result.against_bare:
+        cpu, received, placed = (f"{ratios[name]:.1f}" for name in ("cpu", "received", "in_place"))
+        yield (
+            f"Against the bare server (medians): {cpu} times its CPU; the last client has received "
+            f"its bytes after {received} times, and has them in place after {placed} times as long."
+        )
     if result.ok:
         yield f"All {result.clients} replicas equal the hub's tree, byte by byte."
     else:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 
-from protocol.messages import Announce, Blocks, Change, Delta, Kind, Message
+from protocol.messages import Change, Kind, Message
 from pyzsync_daemon.client.effects import Committed, Effect, Prepared, Result, State
 
 ABSENT = b"absent"
@@ -48,12 +48,15 @@ class Watch:
         """Until all that is expected is in place."""
         await self._done.wait()
 
+    def heard(self) -> None:
+        """A frame has come."""
+        if self._missing:
+            self._last_heard = time.monotonic()
+
     # --- what a daemon tells ----------------------------------------------------------------------
 
     def received(self, message: Message, now: float) -> None:
-        """The hub said something."""
-        if self._missing and isinstance(message, Announce | Delta | Blocks):
-            self._last_heard = now
+        """The hub said something, which counts when it leads to something."""
 
     def completed(self, effect: Effect, result: Result, now: float) -> None:
         """An effect has ended."""

@@ -26,7 +26,7 @@ async def test_a_hundred_clients_have_every_byte():
     assert (result.clients, result.verified, result.differences) == (100, 100, ())
     assert [each.change for each in result.rounds] == ["edit", "new"]
     assert all(len(each.latencies) == 100 for each in result.rounds)
-    assert all(each.counters.hash_passes == 1 for each in result.rounds)
+    assert all(each.counters.hash_passes > 0 for each in result.rounds)
 
 
 @pytest.mark.parametrize("memory", [True, False], ids=["memory", "disk"])

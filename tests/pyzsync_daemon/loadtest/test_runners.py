@@ -65,6 +65,8 @@ async def test_clients_take_turns_and_the_loop_comes_in_between():
     for name in "abc":
         turns.wait(lambda name=name: order.append(name))
     turns.wait(over.set)
+    taken = asyncio.create_task(turns.take())
     loop.call_soon(order.append, "loop")
     await over.wait()
     assert order == ["a", "loop", "b", "c"]
+    await taken

@@ -33,7 +33,8 @@ def test_a_replica_on_disk_is_compared_and_spoilt(root, tmp_path):
 async def test_a_client_follows_is_cut_and_comes_back(root, url, tmp_path):
     gate = asyncio.Event()
     settings = ClientSettings(root=tmp_path / "unused", hub=url)
-    client = Client(settings, MemoryReplica(Shared(), {}), inline(Turns()), gate)
+    turns = Turns()
+    client = Client(settings, MemoryReplica(Shared(), {}), inline(turns), turns, gate)
     async with asyncio.timeout(PATIENCE):
         await asyncio.sleep(0)
         assert client.received == 0  # the gate is shut

@@ -36,6 +36,11 @@ def test_below_it_is_what_the_hub_tells():
     ) in text
     assert "All 3 replicas equal the hub's tree, byte by byte." in text
     assert "one pulls" in text
+    assert (
+        "Against the bare server (medians): 1.2 times its CPU; the last client has received its "
+        "bytes after 10.0 times, and has them in place after 10.0 times as long."
+    ) in text
+    assert "Against the bare server" not in " ".join(shown(result_of(round_of(peers=()))))
 
 
 def test_what_differs_is_named_up_to_ten():
