@@ -20,7 +20,7 @@ from pyzsync_daemon.loadtest.shared import Shared
 from pyzsync_daemon.loadtest.simulated import Client, DiskReplica, MemoryReplica, Replica, RunnerOf
 from pyzsync_daemon.loadtest.watch import Expected
 
-DISK_THREADS = 4  # they mostly wait for the disk to sync
+DISK_THREADS = 8  # they mostly wait for the disk to sync
 OPENING = 64  # clients of a worker that connect at the same time at first; herds have no such bound
 
 

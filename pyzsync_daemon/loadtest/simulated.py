@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +35,11 @@ class Replica(Protocol):
         """What does the effects."""
         ...
 
+    @property
+    def placed_at(self) -> float:
+        """When it last put something in place (``time.monotonic``); 0 if it does not tell."""
+        ...
+
     def differs(self, root: Path, comparison: Comparison) -> str:
         """How it differs from the tree at ``root``, which ``comparison`` has; empty if not."""
         ...
@@ -49,6 +55,8 @@ class Replica(Protocol):
 
 class MemoryReplica:
     """Files in memory, as edits of a shared base."""
+
+    placed_at = 0.0  # nothing comes between that and the end of the effect
 
     def __init__(self, shared: Shared, base: Mapping[str, Held]) -> None:
         self.bench = MemoryBench(shared, base)
@@ -77,7 +85,8 @@ class DiskReplica:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.bench = Workbench(root)
+        self.placed_at = 0.0
+        self.bench = Workbench(root, step=self._step)
 
     def differs(self, root: Path, comparison: Comparison) -> str:
         """Compare every entry and every byte."""
@@ -97,6 +106,11 @@ class DiskReplica:
         """Close the workbench."""
         self.bench.close()
 
+    def _step(self, name: str) -> None:
+        """A commit goes on to sync directories and to record what it did."""
+        if name == "rename":
+            self.placed_at = time.monotonic()
+
 
 class Client:
     """One client. ``gate`` holds back new connections while it is not set.
@@ -112,7 +126,7 @@ class Client:
         turns: Turns,
         gate: asyncio.Event,
     ) -> None:
-        self.watch = Watch()
+        self.watch = Watch(lambda: replica.placed_at)
         self.replica = replica
         self.paused = False
         self._turns = turns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from protocol.messages import Change, Kind, Message
 from pyzsync_daemon.client.effects import Committed, Effect, Prepared, Result, State
@@ -17,9 +17,12 @@ Expected = Mapping[str, bytes]
 
 
 class Watch:
-    """An observer of one client daemon. Times are in seconds of ``time.monotonic``."""
+    """An observer of one client daemon. Times are in seconds of ``time.monotonic``.
 
-    def __init__(self) -> None:
+    ``placed_at`` is when the replica last put something in place, if it tells.
+    """
+
+    def __init__(self, placed_at: Callable[[], float] = lambda: 0.0) -> None:
         self.level = asyncio.Event()  # nothing is under way
         self.received_bytes = 0  # over connections that have ended
         self.connections = 0  # that have ended
@@ -29,12 +32,15 @@ class Watch:
         self._last_heard: float | None = None
         self._missing: dict[str, bytes] = {}
         self._awaits_link = False
+        self._placed_at = placed_at
+        self._armed_at = 0.0
         self._after = 0  # connections that had ended by then
         self._done = asyncio.Event()
 
     def arm(self, expected: Expected) -> None:
         """From now on wait for these versions, all of which are still to come."""
         self._missing = dict(expected)
+        self._armed_at = time.monotonic()
         self.done_at = self.heard_at = self._last_heard = None
         self._done.clear()
 
@@ -94,6 +100,7 @@ class Watch:
             self._finish()
 
     def _finish(self) -> None:
-        self.done_at = time.monotonic()
+        placed_at = self._placed_at()
+        self.done_at = placed_at if placed_at > self._armed_at else time.monotonic()
         self.heard_at = self._last_heard or self.done_at
         self._done.set()

@@ -1,11 +1,14 @@
 import asyncio
+import time
 
+from pyzsync_daemon.client.effects import Commit, Prepare
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.loadtest.comparison import Comparison
 from pyzsync_daemon.loadtest.memory import holding
 from pyzsync_daemon.loadtest.runners import Turns, inline
 from pyzsync_daemon.loadtest.shared import Shared
 from pyzsync_daemon.loadtest.simulated import Client, DiskReplica, MemoryReplica
+from tests.pyzsync_daemon.client.values import directory
 from tests.pyzsync_daemon.loadtest.conftest import PATIENCE
 
 
@@ -27,6 +30,12 @@ def test_a_replica_on_disk_is_compared_and_spoilt(root, tmp_path):
         assert replica.differs(root, comparison) == ""
         replica.spoil("f")
         assert replica.differs(root, comparison) == "f: the bytes at 5000"
+    assert replica.placed_at == 0
+    change = directory("d")
+    replica.bench.run(Prepare((change,)))
+    before = time.monotonic()
+    replica.bench.run(Commit((change,)))
+    assert before <= replica.placed_at <= time.monotonic()
     replica.close()
 
 

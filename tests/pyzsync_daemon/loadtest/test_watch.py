@@ -42,6 +42,20 @@ async def test_it_is_done_when_every_expected_version_is_in_place():
     assert before <= watch.heard_at <= after <= watch.done_at
 
 
+async def test_a_replica_that_tells_when_it_placed_the_file_is_believed():
+    placed = [0.0]
+    watch = Watch(lambda: placed[0])
+    for _ in range(2):
+        watch.arm({"f": version(1)})
+        before = time.monotonic()
+        watch.completed(*committed(file("f")), 1.0)
+        assert watch.done_at >= before  # it tells nothing, or of an earlier round
+        watch.arm({"f": version(1)})
+        placed[0] = time.monotonic()
+        watch.completed(*committed(file("f")), 1.0)
+        assert watch.done_at == placed[0]
+
+
 async def test_what_was_right_already_counts_too():
     watch = Watch()
     watch.arm({"f": version(1)})
