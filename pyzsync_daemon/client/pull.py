@@ -170,7 +170,9 @@ class Pull(Generic[File]):
 
     def _without_delta(self) -> Plan:
         version, size = self.change.version, self.change.size
-        if not self.old.files:
+        staged = any(file.staged for file in self.old.files)
+        # Of a single leaf the version says already that it is another than the old file's.
+        if not self.old.files or (size <= LEAF and not staged):
             return self._ask_for(queries.all_blocks(version, size))
         return Plan(hashes=Search.first(version, size, self._follows))
 

@@ -13,28 +13,34 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from protocol.errors import Code, ProtocolError
+from protocol.limits import MAX_FRAME
 from protocol.messages import Goodbye, Position, Query
 from pyzsync_daemon.budget import Budget
 from pyzsync_daemon.hub.counters import Traffic
 from pyzsync_daemon.hub.log import Cursor, Page
 from pyzsync_daemon.hub.outbox import Outbox
 from pyzsync_daemon.hub.session import Follow, HubFacts, HubSession, Phase, Start
-from pyzsync_daemon.transport import decode
+from pyzsync_daemon.transport import WEBSOCKET, decode
 from pyzsync_daemon.weight import weight
 
 ANSWERS = 256 * 1024  # bytes of answers made ready at a time: bounds what a connection holds
+SOCKET = WEBSOCKET["write_limit"] + MAX_FRAME  # bytes of one client that may wait in its socket
 STALL = 1.0  # seconds after which a client that takes nothing no longer holds up the others
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What all connections share. The callables may be called by any number at once."""
+    """What all connections share. The callables may be called by any number at once.
+
+    News has a budget of its own: it does not queue behind block sets.
+    """
 
     facts: HubFacts
     start: Callable[[Position | None], Awaitable[tuple[Cursor, bool]]]
-    follow: Callable[[Cursor], Awaitable[Page]]
+    follow: Callable[[Cursor, bool], Awaitable[Page]]  # true: a bare page, without pushes
     answer: Callable[[Query], Awaitable[tuple[bytes, ...]]]
-    budget: Budget
+    news: Budget
+    answers: Budget
     traffic: Traffic
     send_timeout: float  # seconds until a client that does not read is disconnected
     greeting_timeout: float = 10.0  # seconds until a connection that says nothing is closed
@@ -45,11 +51,23 @@ class Connection:
 
     def __init__(self, services: Services, websocket: ServerConnection) -> None:
         self.session = HubSession(services.facts)
+        self.websocket = websocket
         self._services = services
-        self._websocket = websocket
         self._outbox = Outbox()
         self._wake = asyncio.Event()
-        self._log = structlog.get_logger().bind(peer=_peer(websocket))
+        self._idle = False  # nothing is being done, sent or made
+        self._slow = False  # it stalled, and has not taken its news since
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that its socket has not taken yet."""
+        return self.websocket.transport.get_write_buffer_size()
+
+    def takes(self, cursor: Cursor) -> bool:
+        """Whether the page at ``cursor`` may be put into its socket at once, in one turn of the
+        loop: it is what the client awaits, and nothing else is on its way."""
+        free = self._idle and not self._wake.is_set() and not self._slow
+        return free and self.session.awaits(cursor) and not self.unsent
 
     def published(self) -> None:
         """The announcement log has grown."""
@@ -75,11 +93,12 @@ class Connection:
     async def _read(self) -> None:
         try:
             async with asyncio.timeout(self._services.greeting_timeout) as greeting:
-                async for frame in self._websocket:
+                async for frame in self.websocket:
                     for message in decode(frame):
                         self.session.receive(message)
                     greeting.reschedule(None)
-                    self._wake.set()
+                    if not self.session.idle:  # most that comes is an Ack
+                        self._wake.set()
             self.session.close(Goodbye(Code.NORMAL))
         except ConnectionClosed:
             self.session.close(Goodbye(Code.NORMAL))
@@ -100,14 +119,14 @@ class Connection:
             except Exception as error:
                 self._fail(error)
         await self._tell()
-        await self._websocket.close()
+        await self.websocket.close()
 
     def _fail(self, error: Exception) -> None:
         """End this conversation, and no other, with a goodbye that says whose fault it is."""
         if isinstance(error, ProtocolError):
             self.session.close(Goodbye(error.code, error.detail, error.retry_after_ms))
             return
-        self._log.error("a client could not be served", exc_info=error)
+        self._log().error("a client could not be served", exc_info=error)
         self.session.close(Goodbye(Code.INTERNAL, "the hub failed; its log says how"))
 
     async def _serve(self) -> None:
@@ -120,20 +139,24 @@ class Connection:
         queries = session.take_queries(ANSWERS)
         if queries:
             await self._answer(queries)
-        elif not session.has_news and session.phase is not Phase.CLOSED:
+        elif session.idle:
+            self._idle = True
             await self._wake.wait()
+            self._idle = False
 
     async def _tell(self) -> None:
         """Send what the session says by itself."""
         self._outbox.say(self.session.take_messages())
         if self._outbox.bytes:
-            async with self._services.budget.hold(self._outbox.bytes) as give_back:
-                await self._flush(give_back)
+            # However much is queued: its bytes are everyone's, but for what the socket holds.
+            size = min(self._outbox.bytes, SOCKET)
+            async with self._services.news.hold(size) as give_back:
+                self._slow = not await self._flush(give_back)
 
     async def _answer(self, queries: list[Query]) -> None:
         """Make answers and send them. They count against the budget of all from before they are
         made, by their weight, until they are sent."""
-        async with self._services.budget.hold(sum(map(weight, queries))) as give_back:
+        async with self._services.answers.hold(sum(map(weight, queries))) as give_back:
             answers = await asyncio.gather(*map(self._services.answer, queries))
             self._outbox.put(chain.from_iterable(answers))
             await self._flush(give_back)
@@ -143,33 +166,56 @@ class Connection:
             case Start():
                 self.session.started(*await self._services.start(effect.position))
             case Follow():
-                self.session.followed(await self._services.follow(effect.cursor))
+                page = await self._services.follow(effect.cursor, self._slow)
+                self._services.traffic.pushes_dropped += self._slow and bool(page.frames)
+                self.session.followed(page)
 
-    async def _flush(self, give_back: Callable[[], None]) -> None:
-        """Send what is queued, and give the budget back when a frame stalls: from then on a client
-        that does not read costs its own queue, and nobody waits for it."""
-        traffic = self._services.traffic
+    async def _flush(self, give_back: Callable[[], None]) -> bool:
+        """Send what is queued; False if the client was slow to take it."""
+        traffic, prompt = self._services.traffic, True
         while (frame := self._outbox.next_frame()) is not None:
-            stalled = asyncio.get_running_loop().call_later(STALL, give_back)
-            try:
-                async with asyncio.timeout(self._services.send_timeout):
-                    await self._websocket.send(frame)
-                traffic.frames += 1
-                traffic.bytes += len(frame)
-            except TimeoutError:
-                traffic.slow_cut += 1
-                self.session.close(Goodbye(Code.SLOW_CLIENT, "did not read in time"))
-                self._websocket.transport.abort()  # a goodbye would only queue behind the rest
-                return
-            finally:
-                stalled.cancel()
+            traffic.count(frame)
+            if not self.unsent:
+                await self.websocket.send(frame)  # does not wait: the socket is empty
+            elif not await self._push(frame, give_back):
+                prompt = False
+        return prompt
+
+    async def _push(self, frame: bytes, give_back: Callable[[], None]) -> bool:
+        """Send a frame when there is room for it; False if that takes longer than ``STALL``.
+
+        From then on the budget is free: a client that does not read costs its own queue, and
+        nobody waits for it. One that goes on so is cut.
+        """
+        stalled = False
+
+        def stall() -> None:
+            nonlocal stalled
+            stalled = True
+            give_back()
+
+        alarm = asyncio.get_running_loop().call_later(STALL, stall)
+        try:
+            async with asyncio.timeout(self._services.send_timeout):
+                await self.websocket.send(frame)
+        except TimeoutError:
+            self._services.traffic.slow_cut += 1
+            self.session.close(Goodbye(Code.SLOW_CLIENT, "did not read in time"))
+            self._outbox.clear()
+            self.websocket.transport.abort()  # a goodbye would only queue behind the rest
+        finally:
+            alarm.cancel()
+        return not stalled
 
     def _report(self) -> None:
         goodbye = self.session.goodbye or Goodbye(Code.NORMAL)
-        level = (
-            self._log.info if goodbye.code in (Code.NORMAL, Code.DRAINING) else self._log.warning
-        )
+        log = self._log()
+        level = log.info if goodbye.code in (Code.NORMAL, Code.DRAINING) else log.warning
         level("client left", code=goodbye.code.name, reason=goodbye.detail)
+
+    def _log(self) -> structlog.stdlib.BoundLogger:
+        logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+        return logger.bind(peer=_peer(self.websocket))
 
 
 def _peer(websocket: ServerConnection) -> str:

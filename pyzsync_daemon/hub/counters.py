@@ -12,9 +12,14 @@ class Traffic:
     """What the connections of a hub count together."""
 
     frames: int = 0
-    bytes: int = 0
+    sent: int = 0  # bytes
     pushes_dropped: int = 0
     slow_cut: int = 0
+
+    def count(self, frame: bytes, clients: int = 1) -> None:
+        """A frame goes out, to so many."""
+        self.frames += clients
+        self.sent += clients * len(frame)
 
 
 @dataclass(frozen=True, slots=True)

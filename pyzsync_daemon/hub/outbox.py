@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 
 from protocol.codec import encode, join
@@ -18,7 +17,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self.bytes = 0
-        self._frames: deque[bytes] = deque()
+        self._frames: list[bytes] = []  # some forty at most; an empty deque takes 600 bytes
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -40,11 +39,16 @@ class Outbox:
         for frame in join(messages):
             self._add(frame)
 
+    def clear(self) -> None:
+        """Nothing of it will be sent any more."""
+        self._frames.clear()
+        self.bytes = 0
+
     def next_frame(self) -> bytes | None:
         """Take the next frame; None when empty."""
         if not self._frames:
             return None
-        frame = self._frames.popleft()
+        frame = self._frames.pop(0)
         self.bytes -= len(frame)
         return frame
 

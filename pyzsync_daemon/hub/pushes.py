@@ -14,7 +14,7 @@ from protocol import runs
 from protocol.codec import encode
 from protocol.errors import ProtocolError
 from protocol.messages import Change, DeltaQuery, HashQuery, Kind
-from pyzsync.grid import PUSH_BUDGET, node_count, push_level
+from pyzsync.grid import LEAF, PUSH_BUDGET, node_count, push_level
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.deltas import Bounds, DeltaMaker
 from pyzsync_daemon.hub.hashlists import cut_hashlist
@@ -85,7 +85,7 @@ class Pushes:
 
     def _delta(self, query: DeltaQuery, change: Change) -> Sequence[bytes]:
         """One that is there, or that of a single step, which nearly everyone needs."""
-        if self._deltas is None:
+        if self._deltas is None or change.size <= LEAF:  # one leaf, and it is another
             return ()
         if query.old != change.follows:
             return self._deltas.known(query)

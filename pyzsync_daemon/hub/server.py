@@ -95,14 +95,17 @@ class Hub:
         self._log = AnnounceLog(index, store, self._source.deltas)
         self._pages: Flights[Place, Page] = Flights()
         self._cache = FrameCache(self._kept, lanes.serving, self._source.answer, lanes.deltas)
-        self._budget = Budget(settings.inflight_bytes)
+        # A quarter is for news; more bytes than that only follow where clients are slow.
+        self._news = Budget(max(1, settings.inflight_bytes // 4))
+        self._answers = Budget(max(1, settings.inflight_bytes - settings.inflight_bytes // 4))
         self._traffic = Traffic()
         services = Services(
             facts=HubFacts(AGENT, index.identity, ONE_VIEW, settings.requests),
             start=self._start,
             follow=self._follow,
             answer=self._cache.get,
-            budget=self._budget,
+            news=self._news,
+            answers=self._answers,
             traffic=self._traffic,
             send_timeout=settings.send_timeout_s,
         )
@@ -114,6 +117,7 @@ class Hub:
         """Publish and serve; ends when ``stop`` is set or the publisher fails."""
         publishing = asyncio.create_task(self._publisher.run(stop))
         counting = asyncio.create_task(self._keep_counting(count))
+        telling = asyncio.create_task(self._fleet.keep_telling())
         try:
             await self._while_publishing(publishing, self._publisher.ready.wait())
             async with await self._listen() as server:
@@ -121,9 +125,10 @@ class Hub:
                 await self._while_publishing(publishing, stop.wait())
                 await self._fleet.drain()
         finally:
-            publishing.cancel()
-            counting.cancel()
-            await asyncio.gather(publishing, counting, return_exceptions=True)
+            tasks = (publishing, counting, telling)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def counters(self) -> Counters:
         """What was done so far."""
@@ -143,9 +148,9 @@ class Hub:
             coalesced=cache.coalesced,
             cache_bytes=self._kept.bytes,
             pages=self._log.made,
-            bytes_out=traffic.bytes,
+            bytes_out=traffic.sent,
             frames_out=traffic.frames,
-            inflight_bytes=self._budget.held,
+            inflight_bytes=self._news.held + self._answers.held,
             pushes_dropped=traffic.pushes_dropped,
             slow_cut=traffic.slow_cut,
             refused=self._fleet.refused,
@@ -198,16 +203,16 @@ class Hub:
             raise ProtocolError(Code.HALTED, "the first scan of the tree is not over", wait)
         return await self._loop.run_in_executor(self._log_thread, self._log.start, position)
 
-    async def _follow(self, cursor: Cursor) -> Page:
+    async def _follow(self, cursor: Cursor, bare: bool) -> Page:
         """A page that is there costs no thread; one that is not is made once."""
-        place = self._log.place(cursor)
+        place = self._log.place(cursor, bare=bare)
         return self._log.known(place) or await self._pages.join(place, partial(self._make, place))
 
     def _make(self, place: Place) -> asyncio.Future[Page]:
         return self._loop.run_in_executor(self._log_thread, self._log.page, place)
 
     def _published(self, batch: Batch) -> None:
-        self._fleet.published()
+        self._fleet.published(batch)
         self._loop.run_in_executor(self._serving, self._forget, batch)
 
     def _forget(self, batch: Batch) -> None:

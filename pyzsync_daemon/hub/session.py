@@ -15,7 +15,6 @@ has room for their answers.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
@@ -91,7 +90,7 @@ class HubSession:
         self._cursor: Cursor | None = None
         self._behind = True  # the log may have more than the cursor has seen
         self._following = False  # a page is being made or sent
-        self._queries: deque[Query] = deque()
+        self._queries: list[Query] = []  # few; an idle client's empty deque would take 600 bytes
         self._messages: list[Message | bytes] = []
         self._effects: list[Effect] = []
 
@@ -133,6 +132,16 @@ class HubSession:
             self._behind = self._behind or page.more
             self._messages.extend(page.frames)
 
+    def awaits(self, cursor: Cursor) -> bool:
+        """Whether the page at ``cursor`` is what this client is to be sent next."""
+        ready = self.phase is Phase.FOLLOWING and not self._following
+        return ready and self._cursor == cursor and not (self._messages or self._queries)
+
+    def told(self, page: Page) -> None:
+        """The page that it awaited was sent."""
+        self._cursor = page.cursor
+        self._behind = page.more
+
     def published(self) -> None:
         """The log has grown."""
         self._behind = True
@@ -156,6 +165,16 @@ class HubSession:
         return bool(self._messages or self._effects or self._wants_page)
 
     @property
+    def arriving(self) -> bool:
+        """It has not been welcomed yet."""
+        return self.phase in (Phase.GREETING, Phase.STARTING)
+
+    @property
+    def idle(self) -> bool:
+        """There is nothing to do until a message comes or the log grows."""
+        return self.phase is not Phase.CLOSED and not (self.has_news or self._queries)
+
+    @property
     def waiting(self) -> int:
         """Queries that were not taken yet."""
         return len(self._queries)
@@ -173,7 +192,7 @@ class HubSession:
         taken: list[Query] = []
         size = 0
         while self._queries and size < max_bytes:
-            query = self._queries.popleft()
+            query = self._queries.pop(0)
             taken.append(query)
             size += weight(query)
         return taken

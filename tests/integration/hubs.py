@@ -28,11 +28,10 @@ class RunningHub:
 
     async def counters(self):
         """The counters as the hub logs them."""
-        known = len(self._told())
+        self._lines.clear()
         self._count.set()
-        while len(self._told()) == known:  # noqa: ASYNC110 - logged in a turn of this loop
+        while not (told := self._told()):  # noqa: ASYNC110 - logged in a turn of this loop
             await asyncio.sleep(0)
-        told = self._told()[-1]
         return Counter({key: value for key, value in told.items() if isinstance(value, int)})
 
     async def until(self, condition):
@@ -48,7 +47,7 @@ class RunningHub:
         aside.rename(self.root / path)
 
     def _told(self):
-        return [line for line in self._lines if line["event"] == "counters"]
+        return next((line for line in self._lines if line["event"] == "counters"), None)
 
 
 @asynccontextmanager

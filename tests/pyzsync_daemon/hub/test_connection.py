@@ -45,8 +45,10 @@ class Hub:
         self.connections = []
         self.ended = asyncio.Event()
         self.asked = []
+        self.bare = []
         self.answers = {}
         self.failure = None  # raised by the log
+        self.news = Budget(2**20)
         self.budget = Budget(2**20)
         self.traffic = Traffic()
         self.send_timeout = self.greeting_timeout = PATIENCE
@@ -54,7 +56,8 @@ class Hub:
     async def start(self, position):
         return Live(position.seq if position else 0, closed=False), position is not None
 
-    async def follow(self, cursor):
+    async def follow(self, cursor, bare):
+        self.bare.append(bare)
         if self.failure is not None:
             raise self.failure
         frame = codec.encode(Announce((), Position(bytes(16), self.head, bytes(32))))
@@ -79,6 +82,7 @@ class Hub:
             self.start,
             self.follow,
             self.answer,
+            self.news,
             self.budget,
             self.traffic,
             self.send_timeout,
