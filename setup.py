@@ -12,7 +12,6 @@ PARTS = (
     "search",
     "sweep",
     "sweep_avx2",
-    "sweep_avx512",
     "tree",
     "variant",
     "wanted",

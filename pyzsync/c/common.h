@@ -18,7 +18,7 @@
 #define WITH_AVX2 1
 #define WITH_AVX512 1
 #define AVX2 __attribute__((target("avx2")))
-#define AVX512 __attribute__((target("avx2,avx512f,avx512bw,avx512vl")))
+#define AVX512 __attribute__((target("avx2,avx512f")))
 #else
 #define WITH_AVX2 0
 #define WITH_AVX512 0

@@ -10,9 +10,5 @@ size_t sweep_portable(const struct wanted *w, const uint8_t *data, size_t count,
 size_t sweep_avx2(const struct wanted *w, const uint8_t *data, size_t count, uint32_t *sum,
                   struct hit *hits);
 #endif
-#if WITH_AVX512
-size_t sweep_avx512(const struct wanted *w, const uint8_t *data, size_t count, uint32_t *sum,
-                    struct hit *hits);
-#endif
 
 #endif
