@@ -18,15 +18,9 @@ class Lookup:
     """A set of unsigned keys. ``first`` and ``inverse`` are those of ``numpy.unique``."""
 
     def __init__(self, keys: NDArray[np.unsignedinteger[Any]]) -> None:
-        # numpy.unique sorts stably for ``first``, which takes three times as long.
-        order = np.argsort(keys)
-        keys = keys[order]
-        new = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
-        starts = np.flatnonzero(new)
-        self.keys = keys[starts]
-        self.first = np.minimum.reduceat(order, starts) if len(keys) else order
-        self.inverse = np.empty_like(order)
-        self.inverse[order] = np.cumsum(new) - 1
+        self.keys, self.first, self.inverse = np.unique(
+            keys, return_index=True, return_inverse=True
+        )
         bits = (_SLOTS_PER_KEY * len(self.keys)).bit_length()
         self._shift = np.uint64(64 - min(max(bits, _MIN_BITS), _MAX_BITS))
         self._bitmap = np.zeros(1 << (64 - int(self._shift)), dtype=np.bool_)

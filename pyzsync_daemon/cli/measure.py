@@ -7,6 +7,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,10 +16,10 @@ import numpy as np
 from pyzsync import grid, kernel
 from pyzsync.blueprint import Blueprint
 from pyzsync.match import compare_same_offset, slide
+from pyzsync.parallel import Read, hash_pieces
 from pyzsync.roll import roll
 from pyzsync.target import Target
-from pyzsync.tree import HashTree, hash_stream
-from pyzsync_daemon.cli.predict import Old, Prediction, Read
+from pyzsync.tree import HashTree
 from pyzsync_daemon.errors import NotAFile
 from pyzsync_daemon.units import format_bytes, format_seconds
 
@@ -106,13 +107,14 @@ def show_blueprint(old: Path, new: Path, *, as_json: bool) -> None:
 
 
 def hash_file(path: Path) -> tuple[HashTree, float]:
-    """The hash tree of a regular file, and the seconds it took."""
+    """The hash tree of a regular file, made on all cores, and the seconds it took."""
     started = time.perf_counter()
     with open(path, "rb", buffering=0, opener=_without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise NotAFile(str(path))
-        tree = hash_stream(file.read, status.st_size)
+        with _threads() as threads:
+            tree = hash_pieces(_reader(file.fileno()), status.st_size, threads)
     return tree, time.perf_counter() - started
 
 
@@ -122,11 +124,15 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def plan(old: Path, new: Path) -> Plan:
     """Search OLD for NEW as a client does that stores OLD's tree, at the finest kept level."""
+    # It needs much of hub and client, which would make `hashlist` wait for a fifth of a second.
+    from pyzsync_daemon.cli.predict import Old, Prediction
+
     old_tree, old_seconds = hash_file(old)
     new_tree, new_seconds = hash_file(new)
     with old.open("rb", buffering=0) as old_file, new.open("rb", buffering=0) as new_file:
         read_old, read_new = _reader(old_file.fileno()), _reader(new_file.fileno())
-        blueprint, steps = _search(old_tree, new_tree, read_old)
+        with _threads() as threads:
+            blueprint, steps = _search(old_tree, new_tree, read_old, threads)
         # Its own blueprint and search: hashes come level by level there.
         predicted = Prediction(new.name, Old(old_tree, read_old), new_tree, read_new)
         return Plan(
@@ -145,7 +151,9 @@ def plan(old: Path, new: Path) -> Plan:
         )
 
 
-def _search(old: HashTree, new: HashTree, read: Read) -> tuple[Blueprint, tuple[Step, ...]]:
+def _search(
+    old: HashTree, new: HashTree, read: Read, threads: Executor
+) -> tuple[Blueprint, tuple[Step, ...]]:
     """Cheapest first: the whole is here, the stored tree tells, the old bytes are rolled over."""
     target = Target(new.version, new.length)
     blueprint = Blueprint(new.length)
@@ -171,8 +179,12 @@ def _search(old: HashTree, new: HashTree, read: Read) -> tuple[Blueprint, tuple[
         lambda: compare_same_offset(blueprint, target, old, new.base),
         lambda: slide(blueprint, target, old, 0, new.base),
     )
-    step("rolled", lambda: roll(blueprint, target, read, old.length, new.base))
+    step("rolled", lambda: roll(blueprint, target, read, old.length, new.base, threads))
     return blueprint, tuple(steps)
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count())
 
 
 def _reader(descriptor: int) -> Read:
