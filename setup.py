@@ -5,6 +5,7 @@ from setuptools import Extension, setup
 PARTS = (
     "blake3",
     "blake3_avx2",
+    "blake3_avx512",
     "matcher",
     "module",
     "rows",

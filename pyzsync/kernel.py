@@ -1,12 +1,12 @@
 """The kernel: the few loops over single bytes, in C where it is built, else in numpy.
 
 `PYZSYNC_KERNEL=c` or `numpy` is a demand, not a preference: if it cannot be met, the import fails.
-So is `PYZSYNC_SIMD=avx2` or `portable`, which names the variant of the C kernel's inner loops; with
-no demand the best that the CPU runs is taken.
+So is `PYZSYNC_SIMD=avx512`, `avx2` or `portable`, which names the variant of the C kernel's inner
+loops; with no demand the best that the CPU runs is taken.
 Both kernels have the same names, signatures, results and errors; one test class holds them to it.
 Data comes in as any contiguous buffer and goes out as packed bytes, numbers little-endian.
 
-    name, simd                      "c" or "numpy"; "avx2", "portable" or "none"
+    name, simd                      "c" or "numpy"; "avx512", "avx2", "portable" or "none"
     hash_leaves(data)               -> weak (4 bytes a leaf), strong (32 bytes a leaf)
     hash_nodes(weak, strong, child_size, length)
                                     -> the same of the level above; each child covers child_size

@@ -26,11 +26,14 @@ PIECE = 1 << 18
 millions of blocks are: three times the speed of pieces of 2 MiB."""
 
 
-class Piece(NamedTuple):
-    """Old bytes to scan; those before ``done`` have been scanned when this one begins."""
+class Batch(NamedTuple):
+    """Old bytes to scan in one go; those before ``done`` have been scanned when this begins.
 
-    start: int
-    stop: int
+    Between the parts that a patch leaves unused there are tens of thousands of short ones, and to
+    hand each to a thread would cost more than to scan it.
+    """
+
+    ranges: Runs
     done: int
 
 
@@ -56,10 +59,11 @@ def roll(
         matcher = Matcher(hashes.weak.data, hashes.strong.data, target.width, node_size(level))
         parts = unused(blueprint, old_length, node_size(level))
 
-        def scan(piece: Piece) -> None:
-            matcher.scan(read(piece.start, piece.stop - piece.start), piece.start, piece.done)
+        def scan(batch: Batch) -> None:
+            for start, stop in batch.ranges:
+                matcher.scan(read(start, stop - start), start, batch.done)
 
-        for _ in in_turn(scan, _pieces(matcher, parts, node_size(level)), executor):
+        for _ in in_turn(scan, _batches(matcher, parts, node_size(level)), executor):
             pass
         sources = np.frombuffer(matcher.offsets(), dtype="<i8")
         hit = sources >= 0
@@ -71,11 +75,13 @@ def roll(
 
 def unused(blueprint: Blueprint, old_length: int, block: int) -> Runs:
     """The old bytes to search for blocks that touch bytes which the blueprint does not use."""
-    used = blueprint.source[(blueprint.source >= 0) & (blueprint.source < old_length)]
-    used.sort()  # in place: as many rows as the file has leaves are kept once, and no set of them
-    before = np.flatnonzero(used[1:] - used[:-1] > blueprint.unit)
-    starts = np.concatenate(([0], used[before] + blueprint.unit, used[-1:] + blueprint.unit))
-    stops = np.concatenate((used[:1], used[before + 1], [old_length]))
+    # Copies of bytes that lie side by side are one: those are sorted, and not millions of nodes.
+    used = blueprint.source[blueprint.source >= 0]
+    cuts = np.flatnonzero(np.diff(used) != blueprint.unit)
+    firsts, lasts = np.append(used[:1], used[cuts + 1]), np.append(used[cuts], used[-1:])
+    order = np.argsort(firsts)
+    starts = np.append(0, np.maximum.accumulate(lasts[order]) + blueprint.unit)
+    stops = np.minimum(np.append(firsts[order], old_length), old_length)
     gap = starts < stops
     starts = np.maximum(starts[gap] - (block - 1), 0)
     stops = np.minimum(stops[gap] + (block - 1), old_length)
@@ -89,22 +95,33 @@ def unused(blueprint: Blueprint, old_length: int, block: int) -> Runs:
     return list(zip(firsts[long].tolist(), lasts[long].tolist(), strict=True))
 
 
-def _pieces(matcher: Matcher, parts: Runs, block: int) -> Iterator[Piece]:
-    """Cut ranges into pieces that overlap by ``block - 1`` bytes, until nothing is pending.
+def _batches(matcher: Matcher, parts: Runs, block: int) -> Iterator[Batch]:
+    """Batches of about a piece, until nothing is pending.
 
     They ascend, and all that were taken are scanned to their end: what the others might hold lies
     behind every find, so that it is no matter when exactly the last block was found.
     """
-    size = max(PIECE, 2 * block)
-    # The pieces that may be under way with one are as many whether there are threads or not, so
+    # The batches that may be under way with one are as many whether there are threads or not, so
     # that what counts as found is the same.
     under_way: deque[int] = deque(maxlen=AHEAD)
+    pieces = _pieces(parts, block)
+    for first in pieces:
+        if not matcher.pending:
+            return
+        ranges, size = [first], first[1] - first[0]
+        while size < PIECE and (piece := next(pieces, None)):
+            ranges.append(piece)
+            size += piece[1] - piece[0]
+        under_way.append(first[0])
+        yield Batch(ranges, under_way[0])
+
+
+def _pieces(parts: Runs, block: int) -> Iterator[tuple[int, int]]:
+    """Cut ranges into pieces that overlap by ``block - 1`` bytes."""
+    size = max(PIECE, 2 * block)
     for start, stop in parts:
         for at in range(start, stop - (block - 1), size - (block - 1)):
-            if not matcher.pending:
-                return
-            under_way.append(at)
-            yield Piece(at, min(at + size, stop), under_way[0])
+            yield at, min(at + size, stop)
 
 
 def _find_tail(

@@ -158,6 +158,8 @@ def main():
         run_once(seed, variants)
         seed += 1
     print(f"{seed - options.seed} rounds over {', '.join(variants)}: all the same")
+    if lacking := {"avx512", "avx2", "portable", "numpy"} - variants.keys():
+        print(f"not available here: {', '.join(sorted(lacking))}")
 
 
 if __name__ == "__main__":

@@ -12,5 +12,8 @@ void hash_chunks_portable(const uint8_t *const *inputs, size_t count, size_t siz
 #if WITH_AVX2
 void hash_chunks_avx2(const uint8_t *const *inputs, size_t count, size_t size, uint8_t *digests);
 #endif
+#if WITH_AVX512
+void hash_chunks_avx512(const uint8_t *const *inputs, size_t count, size_t size, uint8_t *digests);
+#endif
 
 #endif

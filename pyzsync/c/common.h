@@ -12,13 +12,16 @@
 #define DIGEST 32
 #define B UINT32_C(0x915F77F5)
 
-/* The AVX2 variant is compiled function by function, so that no flag of the build makes the rest need it.
- * An unoptimised build of it is as correct, but its intrinsics are calls. */
+/* The AVX2 and AVX-512 variants are compiled function by function, so that no flag of the build makes the
+ * rest need them. An unoptimised build of them is as correct, but their intrinsics are calls. */
 #if defined(__x86_64__) && defined(__GNUC__)
 #define WITH_AVX2 1
+#define WITH_AVX512 1
 #define AVX2 __attribute__((target("avx2")))
+#define AVX512 __attribute__((target("avx2,avx512f")))
 #else
 #define WITH_AVX2 0
+#define WITH_AVX512 0
 #endif
 
 struct wanted;

@@ -8,7 +8,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,11 +17,10 @@ import numpy as np
 from pyzsync import grid, kernel
 from pyzsync.blueprint import Blueprint
 from pyzsync.match import compare_same_offset, slide
-from pyzsync.parallel import hash_pieces
+from pyzsync.parallel import Read, hash_pieces
 from pyzsync.roll import roll
 from pyzsync.target import Target
 from pyzsync.tree import HashTree
-from pyzsync_daemon.cli.predict import Old, Prediction, Read
 from pyzsync_daemon.errors import NotAFile
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.units import format_bytes, format_seconds
@@ -110,20 +109,15 @@ def show_blueprint(old: Path, new: Path, *, as_json: bool) -> None:
 
 
 def hash_file(path: Path) -> tuple[HashTree, float]:
-    """The hash tree of a regular file, and the seconds it took on all cores."""
+    """The hash tree of a regular file, made on all cores, and the seconds it took."""
     started = time.perf_counter()
     with open(path, "rb", buffering=0, opener=_without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise NotAFile(str(path))
-        with _cores() as executor:
-            tree = hash_pieces(_reader(file.fileno()), status.st_size, executor)
+        with _threads() as threads:
+            tree = hash_pieces(_reader(file.fileno()), status.st_size, threads)
     return tree, time.perf_counter() - started
-
-
-def _cores() -> ThreadPoolExecutor:
-    """A thread for each core: the kernel gives up the GIL."""
-    return ThreadPoolExecutor(os.cpu_count() or 1)
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -140,11 +134,15 @@ def plan(old: Path, new: Path) -> Plan:
 
 
 def _plan(old: Path, new: Path, store: TreeStore) -> Plan:
+    # It needs much of hub and client, which would make `hashlist` wait for a fifth of a second.
+    from pyzsync_daemon.cli.predict import Old, Prediction
+
     old_tree, old_seconds = _stored(old, store)
     new_tree, new_seconds = _stored(new, store)
     with old.open("rb", buffering=0) as old_file, new.open("rb", buffering=0) as new_file:
         read_old, read_new = _reader(old_file.fileno()), _reader(new_file.fileno())
-        blueprint, steps = _search(old_tree, new_tree, read_old)
+        with _threads() as threads:
+            blueprint, steps = _search(old_tree, new_tree, read_old, threads)
         missing = sum(_missing(blueprint, new_tree.length))
         old_tree.rest()
         new_tree.rest()
@@ -177,7 +175,9 @@ def _stored(path: Path, store: TreeStore) -> tuple[HashTree, float]:
     return stored, seconds
 
 
-def _search(old: HashTree, new: HashTree, read: Read) -> tuple[Blueprint, tuple[Step, ...]]:
+def _search(
+    old: HashTree, new: HashTree, read: Read, threads: Executor
+) -> tuple[Blueprint, tuple[Step, ...]]:
     """Cheapest first: the whole is here, the stored tree tells, the old bytes are rolled over."""
     target = Target(new.version, new.length)
     blueprint = Blueprint(new.length)
@@ -203,9 +203,12 @@ def _search(old: HashTree, new: HashTree, read: Read) -> tuple[Blueprint, tuple[
         lambda: compare_same_offset(blueprint, target, old, new.base),
         lambda: slide(blueprint, target, old, 0, new.base),
     )
-    with _cores() as executor:
-        step("rolled", lambda: roll(blueprint, target, read, old.length, new.base, executor))
+    step("rolled", lambda: roll(blueprint, target, read, old.length, new.base, threads))
     return blueprint, tuple(steps)
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count())
 
 
 def _reader(descriptor: int) -> Read:

@@ -163,6 +163,27 @@ def test_unused_parts_are_widened_joined_and_long_enough():
     assert unused(wide, 20 * LEAF, LEAF) == [(0, 4 * LEAF + 511), (8 * LEAF - 511, 20 * LEAF)]
 
 
+def test_short_unused_parts_share_a_batch():
+    class Counting(ThreadPoolExecutor):
+        batches = 0
+
+        def submit(self, *work):
+            self.batches += 1
+            return super().submit(*work)
+
+    leaves = 2000
+    old = random.Random(11).randbytes(leaves * LEAF)
+    new = bytearray(old)
+    new[5 :: 4 * LEAF] = bytes(b ^ 1 for b in new[5 :: 4 * LEAF])  # every fourth leaf
+    blueprint, target = search(bytes(new), 0)
+    compare_same_offset(blueprint, target, tree_of(old), 0)
+    parts = unused(blueprint, len(old), LEAF)
+    with Counting(2) as pool:
+        assert roll(blueprint, target, Reader(old), len(old), 0, pool) == 0
+    assert len(parts) == leaves // 4
+    assert pool.batches == -(-sum(stop - start for start, stop in parts) // PIECE) == 3
+
+
 def test_offsets_beyond_4_gib():
     # 5 GiB of old bytes, all used but the last part: only that part is read.
     base, far = 4, (5 << 30) + 12_345
