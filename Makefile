@@ -12,10 +12,11 @@ PAIRS ?=
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types bench bench-setup fuzz sanitize format clean
+.PHONY: help demo loadtest test check lint types bench bench-setup fuzz sanitize format clean
 
 help:
 	@echo "make demo    a hub and three clients on this machine, and what travelled"
+	@echo "make loadtest  a hub with a thousand clients, beside a bare server and rsync"
 	@echo "make test    the whole test suite (T=tests/pyzsync for a part of it)"
 	@echo "make check   test, ruff and mypy --strict: what CI runs, with the demo"
 	@echo "make bench   ours beside rsync, zsync and others: PAIRS=\"OLD:NEW OLD:NEW\" or PAIRS=DIRECTORY"
@@ -27,6 +28,9 @@ help:
 
 demo: $(INSTALLED)
 	@$(BIN)/pyzsync demo
+
+loadtest: $(INSTALLED)
+	@$(BIN)/pyzsync loadtest --clients 1000 --memory --file-size 10MB --pulls 10
 
 test: $(INSTALLED)
 	@$(BIN)/pytest -q -n 2 --dist worksteal $(T)

@@ -148,6 +148,72 @@ def demo() -> None:
     run_demo()
 
 
+@app.command(
+    epilog="Examples: [bold]pyzsync loadtest --clients 1000 --memory[/bold], "
+    "[bold]pyzsync loadtest --clients 100 --change all --rounds 1[/bold], "
+    "[bold]pyzsync loadtest --memory --change herds --slow 100[/bold]"
+)
+def loadtest(
+    clients: Annotated[int, typer.Option(min=1, help="Simulated clients.")] = 100,
+    processes: Annotated[int, typer.Option(min=1, help="Worker processes they share.")] = 2,
+    files: Annotated[int, typer.Option(min=1, help="Files in the tree.")] = 1,
+    file_size: Annotated[str, typer.Option(metavar="SIZE", help="Of each.")] = "1 MB",
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND",
+            help="append, edit (in ten places), insert (at the front), new, rename, replace, small "
+            "(many small files), burst (a hundred writes a second), or [bold]all[/bold] of these; "
+            "first (all sync anew at once), restart (of the hub), missed (three changes), or "
+            "[bold]herds[/bold]. May be repeated.  [edit]",
+        ),
+    ] = None,
+    change_size: Annotated[str, typer.Option(metavar="SIZE", help="Bytes of a change.")] = "100 kB",
+    rounds: Annotated[int, typer.Option(min=1, help="Of each kind.")] = 3,
+    slow: Annotated[int, typer.Option(min=0, help="Clients that do not read meanwhile.")] = 0,
+    churn: Annotated[float, typer.Option(min=0, help="Clients cut off each second.")] = 0.0,
+    fair: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE",
+            help="In every other round one client pulls a file of this size; needs --memory.",
+        ),
+    ] = "0",
+    tls: Annotated[bool, typer.Option("--tls", help="Use wss:// throughout.")] = False,
+    memory: Annotated[
+        bool,
+        typer.Option(
+            "--memory",
+            help="Replicas in memory, as edits of one shared base, which all have at the start. "
+            "Without it they are on disk, and begin empty.",
+        ),
+    ] = False,
+    bare: Annotated[
+        bool, typer.Option(help="Compare with a bare WebSocket server that sends as many bytes.")
+    ] = True,
+    daemons: Annotated[int, typer.Option(min=0, help="Real client daemons beside.")] = 0,
+    pulls: Annotated[int, typer.Option(min=0, help="Pulls of rsync to measure each round.")] = 0,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write everything measured.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the times; needs matplotlib.")
+    ] = None,
+    patience: Annotated[float, typer.Option(min=1, help="Seconds that a round may take.")] = 60.0,
+) -> None:
+    """Measure a hub with many clients: real connections, every replica compared at the end.
+
+    Each client runs the daemon's own session. Times count from the last write on the hub to the
+    verified replacement, and (received) to the last byte that a client was sent. Clients,
+    hub and bare server share this machine: compare, and do not extrapolate.
+    """
+    from pyzsync_daemon.cli.loading import load_test
+
+    options = dict(locals())
+    del options["load_test"], options["change"]
+    load_test(change or ["edit"], options)
+
+
 @app.command(epilog="Example: [bold]pyzsync hashlist disk.img --json[/bold]")
 def hashlist(file: ReadableFile, as_json: AsJson = False) -> None:
     """Hash a file: its version, its length, the leaves of its hash tree."""

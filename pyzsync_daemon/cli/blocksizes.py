@@ -7,12 +7,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import aiofiles
 
 from pyzsync import block_checksums, get_blueprint, zsync_delta
-from pyzsync_daemon.errors import NoMatplotlib
+from pyzsync_daemon.pyplot import load_pyplot
 from pyzsync_daemon.units import format_bytes, format_seconds
 
 __all__ = ["BLOCKSIZES", "MAX_BLOCKS", "Row", "draw", "measure", "show_blocksizes"]
@@ -48,7 +48,7 @@ class Row:
 def show_blocksizes(old: Path, new: Path, plot: Path | None) -> None:
     """Print the table as it is measured, and draw it."""
     if plot is not None:
-        _pyplot()  # before minutes are spent
+        load_pyplot()  # before minutes are spent
     print(
         f"{'blocksize':>10} {'hashing':>10} {'matching':>10} "
         f"{'hashlist':>10} {'missing':>10} {'bytes':>10}"
@@ -104,7 +104,7 @@ def _columns(row: Row) -> str:
 
 def draw(rows: list[Row], path: Path) -> None:
     """Two pictures side by side: seconds and bytes by blocksize."""
-    pyplot = _pyplot()
+    pyplot = load_pyplot()
     sizes = [row.blocksize for row in rows]
     figure, (times, amounts) = pyplot.subplots(1, 2, figsize=(11, 4.5))
     times.plot(sizes, [row.hash_seconds for row in rows], "o-", label="hashing")
@@ -123,14 +123,3 @@ def draw(rows: list[Row], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path)
     pyplot.close(figure)
-
-
-def _pyplot() -> Any:  # noqa: ANN401 - matplotlib is optional, so its types are not here
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise NoMatplotlib from error
-    matplotlib.use("Agg")  # a file is drawn, on machines without a screen
-    from matplotlib import pyplot
-
-    return pyplot

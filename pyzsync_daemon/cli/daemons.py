@@ -21,7 +21,6 @@ from typing import Final, TypeVar
 import structlog
 
 from pyzsync_daemon import logs, loop
-from pyzsync_daemon.cli.descriptors import make_room
 from pyzsync_daemon.cli.exits import Exit
 from pyzsync_daemon.config import (
     ClientSettings,
@@ -32,6 +31,7 @@ from pyzsync_daemon.config import (
     advice,
     load,
 )
+from pyzsync_daemon.descriptors import make_room
 from pyzsync_daemon.progress import Progress
 from pyzsync_daemon.units import format_bytes, format_seconds
 

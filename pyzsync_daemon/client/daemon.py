@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from protocol.errors import Code, ProtocolError
 from protocol.messages import Goodbye, Message
 from pyzsync_daemon.client.backoff import Backoff
 from pyzsync_daemon.client.effects import Effect, Result
+from pyzsync_daemon.client.interfaces import Bench, Done, Observer, Running, Socket, Work
 from pyzsync_daemon.client.link import Busy, Link, open_link
 from pyzsync_daemon.client.replica import WorkbenchSettings
 from pyzsync_daemon.client.report import Report, Summary
@@ -41,11 +42,11 @@ async def follow(
     began = time.monotonic()
     workbench = await asyncio.to_thread(_open, settings)
     try:
-        daemon = ClientDaemon(settings, workbench, progress, once=once)
-        await daemon.run(stop)
+        report = Report(progress, settings.hub)
+        await ClientDaemon(settings, workbench, report, once=once).run(stop)
     finally:
         await asyncio.to_thread(workbench.close)
-    return replace(daemon.summary, seconds=time.monotonic() - began)
+    return replace(report.summary, seconds=time.monotonic() - began)
 
 
 def _open(settings: ClientSettings) -> Workbench:
@@ -70,13 +71,24 @@ def _open(settings: ClientSettings) -> Workbench:
 
 
 class ClientDaemon:
-    """One replica, its session and the connection it has at the moment."""
+    """One replica, its session and the connection it has at the moment.
+
+    ``runner`` makes what runs the effects, ``connect`` a connection (it raises as ``open_link``).
+    """
 
     def __init__(
-        self, settings: ClientSettings, workbench: Workbench, progress: Feed, *, once: bool
+        self,
+        settings: ClientSettings,
+        workbench: Bench,
+        report: Observer,
+        *,
+        once: bool,
+        runner: Callable[[Work, Done], Running] = Runner,
+        connect: Callable[[ClientSettings], Awaitable[Socket]] = open_link,
     ) -> None:
-        self._report = Report(progress, settings.hub)
+        self._report = report
         self._settings = settings
+        self._connect = connect
         self._once = once
         self._session = ClientSession(
             AGENT,
@@ -86,7 +98,7 @@ class ClientDaemon:
             settings.requests,
             workbench.ahead,
         )
-        self._runner = Runner(workbench.run, self._completed)
+        self._runner = runner(workbench.run, self._completed)
         self._backoff = Backoff(settings.backoff_min_s, settings.backoff_max_s, random.uniform)
         self._link: Link | None = None
         self._stood = False  # the connection was of use
@@ -95,9 +107,9 @@ class ClientDaemon:
         self._log = structlog.get_logger().bind(hub=settings.hub)
 
     @property
-    def summary(self) -> Summary:
-        """What was done so far."""
-        return self._report.summary
+    def received(self) -> int:
+        """Bytes of frames that have come over the connection that stands."""
+        return self._link.received if self._link is not None else 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``, a defect, or (with ``once``) until the replica is level with the hub."""
@@ -135,7 +147,7 @@ class ClientDaemon:
 
     async def _connect_once(self) -> float:
         """Serve one connection to its end; returns the seconds that the hub asks us to wait."""
-        websocket = await open_link(self._settings)
+        websocket = await self._connect(self._settings)
         self._stood, opened = False, time.monotonic()
         self._link = Link(websocket, self._received)
         try:

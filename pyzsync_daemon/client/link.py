@@ -14,6 +14,7 @@ from protocol import codec
 from protocol.errors import ProtocolError
 from protocol.limits import MAX_RETRY_AFTER
 from protocol.messages import Goodbye, Message
+from pyzsync_daemon.client.interfaces import Socket
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.errors import HubRefused, HubUnreachable
 from pyzsync_daemon.transport import WEBSOCKET, bearer, decode, encode
@@ -54,9 +55,7 @@ Receive = Callable[[tuple[Message, ...]], None]
 class Link:
     """A connection that stands. ``receive`` is called with the messages of each frame."""
 
-    def __init__(
-        self, websocket: ClientConnection, receive: Callable[[tuple[Message, ...]], None]
-    ) -> None:
+    def __init__(self, websocket: Socket, receive: Callable[[tuple[Message, ...]], None]) -> None:
         self.received = 0  # bytes of frames
         self.sent = 0
         self._websocket = websocket

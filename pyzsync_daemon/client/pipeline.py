@@ -137,6 +137,8 @@ class Pipeline:
         ones may have ``HELD_BYTES`` each between Prepare and the end of their transfer.
         """
         stages = self.board.stages
+        if not stages.count(Stage.PENDING, Stage.PENDING_BIG):
+            return
         running = {job.change.size > BIG for job in stages.of(Stage.PREPARING).values()}
         room = MAX_ACTIVE - (len(stages) - stages.count(*LOOSE))
         for big, stage, most in ((True, Stage.PENDING_BIG, 1), (False, Stage.PENDING, BATCH)):

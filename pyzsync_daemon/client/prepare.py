@@ -29,6 +29,7 @@ from pyzsync_daemon.client.index import Record
 from pyzsync_daemon.client.pull import Pull
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.client.sources import OldBytes, OldFile, stage_copy
+from pyzsync_daemon.client.staging import StagedFile
 
 # A sparse file may be larger than the disk, within reason: its length sizes what we keep of it.
 _SPARSE_FACTOR = 16
@@ -43,7 +44,7 @@ class Judged:
 
     outcome: Outcome
     entry: Entry | None = None
-    pull: Pull | None = None
+    pull: Pull[StagedFile] | None = None
     record: Record | None = None
     forget: bool = False
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
+from typing import Generic
 
 from protocol import runs
 from protocol.messages import BlockQuery, Change, Delta, DeltaQuery, Flag, Hashlist
@@ -34,23 +35,27 @@ from pyzsync.grid import LEAF, WINDOW, WINDOW_LEAVES, WINDOW_LEVEL, window_bytes
 from pyzsync.runs import Runs, mask_of, runs_of
 from pyzsync_daemon.client import queries
 from pyzsync_daemon.client.effects import Plan, Put
+from pyzsync_daemon.client.interfaces import File, OldContent, Stage
 from pyzsync_daemon.client.replaying import Replaying
 from pyzsync_daemon.client.search import Search
-from pyzsync_daemon.client.sources import OldBytes
-from pyzsync_daemon.client.staging import StagedFile, Staging
 from pyzsync_daemon.compression import CodedDataError, decompress
 
 AHEAD = 256  # block sets asked for at a time: a file may have half a million of them
 
 
-class Pull:
+class Pull(Generic[File]):
     """The transfer of ``change`` into the staging file ``name``, from ``old`` bytes and the hub.
 
     ``resumes``: the old bytes have most of this very version, from an interrupted transfer.
     """
 
     def __init__(
-        self, staging: Staging, change: Change, name: str, old: OldBytes, resumes: bool = False
+        self,
+        staging: Stage[File],
+        change: Change,
+        name: str,
+        old: OldContent[File],
+        resumes: bool = False,
     ) -> None:
         self.change = change
         self.name = name
@@ -58,9 +63,9 @@ class Pull:
         self.fetched = 0  # bytes that came from the hub, decoded
         self._resumes = resumes
         self._staging = staging
-        self._file: StagedFile | None = None
+        self._file: File | None = None
         self._made: tuple[Patch, Search] | None = None
-        self._replaying: Replaying | None = None
+        self._replaying: Replaying[File] | None = None
         self._tree: HashTree | None = None  # of a delta that was applied
         self._second = False
         self._whole = False  # staged by one write of verified bytes
@@ -217,7 +222,7 @@ class Pull:
         First syncs are full of them. If it is not, the usual way finds out what is wrong.
         """
         size = self.change.size
-        small = len(data) == size < min(self.old.replica.settings.tree_bytes, WINDOW)
+        small = len(data) == size < min(self.old.tree_bytes, WINDOW)
         if self._made is not None or not small:
             return False
         if version_of(size, hash_window(data, WINDOW_LEVEL).apex) != self.change.version:
@@ -254,7 +259,7 @@ class Pull:
         return sum(min(stop * LEAF, end) - start * LEAF for start, stop in leaves)
 
     @contextmanager
-    def _opened(self) -> Iterator[StagedFile]:
+    def _opened(self) -> Iterator[File]:
         """Old files and the staging file are open only while a method works."""
         sparse = bool(self.change.flags & Flag.SPARSE)
         with self.old.opened(), self._staging.open(self.name, sparse) as self._file:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Generic
+
 from protocol.messages import Delta
 from pyzsync import BadDelta, HashTree, Replay, decode_steps
 from pyzsync.steps import HEADER_SIZE, columns_size
-from pyzsync_daemon.client.sources import OldBytes
-from pyzsync_daemon.client.staging import StagedFile
+from pyzsync_daemon.client.interfaces import File, OldContent
 from pyzsync_daemon.compression import Inflater
 
 
-class Replaying:
+class Replaying(Generic[File]):
     """One delta from the old version, of ``old_length`` bytes, at the start of the old bytes.
 
     ``put`` and ``finish`` raise ``BadDelta``, ``CodedDataError`` or ``VersionMismatch`` when the
     delta is of no use, ``OSError`` when the disk says no.
     """
 
-    def __init__(self, first: Delta, old: OldBytes, old_length: int, length: int) -> None:
+    def __init__(self, first: Delta, old: OldContent[File], old_length: int, length: int) -> None:
         self.literal_bytes = 0
         self._facts = _facts(first)
         self._next = 0
@@ -27,9 +28,9 @@ class Replaying:
         self._length = length
         self._head = bytearray()  # what has come of header and columns
         self._replay: Replay | None = None
-        self._file: StagedFile | None = None
+        self._file: File | None = None
 
-    def put(self, part: Delta, file: StagedFile) -> None:
+    def put(self, part: Delta, file: File) -> None:
         """Stage what one more part gives."""
         if _facts(part) != self._facts or part.part != self._next:
             raise BadDelta("its parts do not belong together")
@@ -38,7 +39,7 @@ class Replaying:
         for piece in self._inflater.put(part.data):
             self._take(piece)
 
-    def finish(self, version: bytes, file: StagedFile) -> HashTree:
+    def finish(self, version: bytes, file: File) -> HashTree:
         """The verified tree of the whole."""
         self._inflater.finish()
         self._file = file

@@ -164,6 +164,8 @@ class Requests:
 
         One query is always allowed, however heavy, or it would never be asked.
         """
+        if not self._waiting:
+            return []
         chosen: list[Query] = []
         passed = 0  # owners in a row whose turn has to wait
         while passed < len(self._waiting) and len(self._asked) < self.max_queries:

@@ -34,13 +34,11 @@ from pyzsync_daemon.client.effects import (
     Saved,
     State,
 )
+from pyzsync_daemon.client.interfaces import Done, Work
 
 # A full, failing or busy disk, as the system tells it and as SQLite does. A damaged database is no
 # OperationalError: it ends the daemon.
 DISK_ERRORS: Final = (OSError, sqlite3.OperationalError)
-
-Work = Callable[[Effect], Result]
-Done = Callable[[list[tuple[Effect, Result]]], None]
 
 
 class Runner:

@@ -10,7 +10,7 @@ from protocol.messages import Change, Flag, Kind
 from pyzsync_daemon.client.entry import Action, Entry
 from pyzsync_daemon.client.place import Item
 from pyzsync_daemon.client.pull import Pull
-from pyzsync_daemon.client.staging import Staging
+from pyzsync_daemon.client.staging import StagedFile, Staging
 
 
 class Shelf:
@@ -20,14 +20,14 @@ class Shelf:
         self._staging = staging
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
-        self._pulls: dict[str, Pull] = {}
+        self._pulls: dict[str, Pull[StagedFile]] = {}
 
     def entry(self, path: str) -> Entry | None:
         """What is ready for the path."""
         with self._lock:
             return None if path in self._pulls else self._entries.get(path)
 
-    def pull(self, change: Change) -> Pull | None:
+    def pull(self, change: Change) -> Pull[StagedFile] | None:
         """The running transfer of this version to this path."""
         with self._lock:
             pull = self._pulls.get(change.path)
@@ -54,7 +54,7 @@ class Shelf:
             open_bytes[pull.change.flags & Flag.SPARSE] += max(0, unwritten)
         return open_bytes
 
-    def put(self, path: str, entry: Entry | None, pull: Pull | None) -> None:
+    def put(self, path: str, entry: Entry | None, pull: Pull[StagedFile] | None) -> None:
         """Take what was prepared; what was here before becomes old bytes, unless it is the same."""
         with self._lock:
             before = self._entries.pop(path, None)

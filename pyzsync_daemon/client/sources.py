@@ -48,6 +48,11 @@ class OldBytes:
         """Bytes of all files together."""
         return sum(file.length for file in self.files)
 
+    @property
+    def tree_bytes(self) -> int:
+        """Of files from this size on the tree is stored."""
+        return self.replica.settings.tree_bytes
+
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Files are open only while an effect runs: a thousand transfers may be waiting."""

@@ -50,6 +50,7 @@ from pyzsync_daemon.client.pull import Pull
 from pyzsync_daemon.client.recover import recover
 from pyzsync_daemon.client.replica import Replica, Step, WorkbenchSettings
 from pyzsync_daemon.client.shelf import Shelf
+from pyzsync_daemon.client.staging import StagedFile
 from pyzsync_daemon.compression import CodedDataError
 
 
@@ -254,7 +255,7 @@ class Workbench:
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _transfer(self, change: Change, work: Callable[[Pull], Plan]) -> Planned:
+    def _transfer(self, change: Change, work: Callable[[Pull[StagedFile]], Plan]) -> Planned:
         pull = self._shelf.pull(change)
         if pull is None:
             return _not_open(change)

@@ -61,6 +61,10 @@ class Daemon:
         """The process, for who measures it."""
         return self._process.pid
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     async def listening(self, seconds: float) -> str:
         """The URL that a hub prints once it serves; DaemonEnded when it does not come."""
         if self._process.stdout is None:

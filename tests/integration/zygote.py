@@ -19,6 +19,7 @@ from pyzsync_daemon import logs
 from pyzsync_daemon.cli.daemons import run
 from pyzsync_daemon.client.daemon import ClientDaemon
 from pyzsync_daemon.client.replica import WorkbenchSettings
+from pyzsync_daemon.client.report import Report
 from pyzsync_daemon.client.workbench import Workbench
 from pyzsync_daemon.config import ClientSettings, HubSettings, LogSettings
 from pyzsync_daemon.hub.server import serve
@@ -93,7 +94,8 @@ def client(order):
             root, None, WorkbenchSettings(deletion_share=1.0), ledger=order["ledger"], step=steps
         )
         try:
-            daemon = ClientDaemon(settings, workbench, lambda *_: None, once=order["once"])
+            report = Report(lambda *_: None, settings.hub)
+            daemon = ClientDaemon(settings, workbench, report, once=order["once"])
             await daemon.run(stop)
         finally:
             workbench.close()

@@ -2,7 +2,7 @@ import resource
 
 import pytest
 
-from pyzsync_daemon.cli.descriptors import OTHERS, make_room
+from pyzsync_daemon.descriptors import OTHERS, make_room, raise_limit
 
 INFINITE = resource.RLIM_INFINITY
 
@@ -24,3 +24,11 @@ def test_the_limit_is_raised_as_far_as_need_be(monkeypatch, soft, hard, raised, 
     sentence = make_room(2000)
     assert done == ([] if raised is None else [(raised, hard)])
     assert sentence.startswith("max_clients = 2000 may not fit") is told
+
+
+def test_without_a_number_it_is_raised_as_far_as_it_goes(monkeypatch):
+    done = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 20_000))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: done.append(limits))
+    assert raise_limit() == 20_000
+    assert done == [(20_000, 20_000)]

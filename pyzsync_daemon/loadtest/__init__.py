@@ -1,0 +1,1 @@
+"""The load test: a real hub, as many clients as a machine bears, the cost of each change."""

@@ -1,0 +1,104 @@
+"""What the replicas of one worker have in common: the base, and every content that was verified.
+
+Sharing is by equality, never by trust: bytes that a client received are compared with the ones
+that another client received before, and only if they are equal is one of the two copies dropped.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyzsync import EMPTY_VERSION, HashTree, hash_stream
+from pyzsync_daemon.loadtest.segments import Segments
+
+POOL_BYTES = 256 * 2**20  # of received pieces that are kept for the next client to share
+CONTENTS = 4096  # contents that are kept by version, beside those that replicas hold
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A verified file: its version and its bytes."""
+
+    version: bytes
+    bytes: Segments
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a delta made of an old content: ``data`` are the delta's parts as they were received."""
+
+    old: Content
+    data: tuple[bytes, ...]
+    new: Content
+    fetched: int
+
+
+class Shared:
+    """Contents by version, received pieces, hash trees, and what deltas made.
+
+    One thread uses it.
+    """
+
+    def __init__(self) -> None:
+        self.trees: OrderedDict[bytes, HashTree] = OrderedDict()
+        self.deltas = 0  # how often one was worked out, not found here
+        self._contents: OrderedDict[bytes, Content] = OrderedDict()
+        self._pool: OrderedDict[tuple[bytes, int, int], bytes] = OrderedDict()
+        self._pool_bytes = 0
+        self._applied: OrderedDict[tuple[bytes, bytes], Applied] = OrderedDict()
+
+    def load(self, path: Path) -> Content:
+        """A file of the base: mapped, so that all workers share its pages; it never changes."""
+        size = path.stat().st_size
+        if not size:
+            return Content(EMPTY_VERSION, Segments(0))
+        with path.open("rb") as file:
+            tree = hash_stream(file.read, size)
+            mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        return self.keep(tree.version, Segments.of(memoryview(mapped)), tree)
+
+    def piece(self, version: bytes, offset: int, data: bytes) -> bytes:
+        """``data``, or the equal bytes that another client was sent for the same place."""
+        key = (version, offset, len(data))
+        known = self._pool.get(key)
+        if known is not None and known == data:
+            return known
+        self._pool[key] = data
+        self._pool_bytes += len(data) - (len(known) if known is not None else 0)
+        while self._pool_bytes > POOL_BYTES:
+            self._pool_bytes -= len(self._pool.popitem(last=False)[1])
+        return data
+
+    def keep(self, version: bytes, made: Segments, tree: HashTree | None = None) -> Content:
+        """A verified content: the one that is here already, if its bytes are the same."""
+        if tree is not None:
+            self.trees[version] = tree
+            _bound(self.trees)
+        known = self._contents.get(version)
+        if known is not None and known.bytes.equals(made):
+            return known
+        content = Content(version, made)
+        self._contents[version] = content
+        _bound(self._contents)
+        return content
+
+    def applied(self, old: Content, version: bytes, data: tuple[bytes, ...]) -> Applied | None:
+        """What another client's equal delta made of the very same old content."""
+        known = self._applied.get((old.version, version))
+        same = known is not None and known.old is old and known.data == data
+        return known if same else None
+
+    def keep_applied(self, applied: Applied) -> None:
+        """Remember what a delta made."""
+        self.deltas += 1
+        self._applied[applied.old.version, applied.new.version] = applied
+        while len(self._applied) > CONTENTS:
+            self._applied.popitem(last=False)
+
+
+def _bound(table: OrderedDict[bytes, Content] | OrderedDict[bytes, HashTree]) -> None:
+    while len(table) > CONTENTS:
+        table.popitem(last=False)
