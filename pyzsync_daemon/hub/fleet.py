@@ -28,10 +28,8 @@ _log = structlog.get_logger(__name__)
 TURN: Final = 32
 
 # Connections that have not been welcomed yet; a herd beyond that is told to come back, in turns.
-ARRIVING: Final = 256
-RETURNS: Final = (
-    200  # clients a second that are asked to come back: some 15 % of a core, without TLS
-)
+ARRIVING: Final = 512
+RETURNS: Final = 200  # clients a second that are asked back: some 15 % of a core, without TLS
 
 
 class Fleet:

@@ -104,7 +104,7 @@ async def _run(stand: Stand, planned: Planned) -> Round:
     spent = hub.cpu_seconds - cpu
     done = [at for each in seen for at in each["done"]]
     latencies = sorted(at - began for at in done if at is not None)
-    heard = [at - began for each in seen for at in each["heard"] if at is not None]
+    heard = sorted(at - began for each in seen for at in each["heard"] if at is not None)
     return Round(
         change=planned.kind,
         times=Times.of(latencies),
@@ -118,6 +118,7 @@ async def _run(stand: Stand, planned: Planned) -> Round:
         counters=between(before, after) if expected is not None else after,
         peers=peers,
         latencies=tuple(latencies),
+        arrivals=tuple(heard),
     )
 
 

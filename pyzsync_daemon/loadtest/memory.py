@@ -150,7 +150,7 @@ class MemoryBench:
     def _pull(self, change: Change, held: Held | None) -> Plan:
         old = held.content if held is not None else None
         staged = MemoryStaged(self._shared, change.version, change.size)
-        pull = Pull(MemoryStage(staged), change, change.path, MemoryOld(self._shared, old))
+        pull = Pull(MemoryStage(staged), change, change.path, MemoryOld(old))
         self._transfers[change.path] = Transfer(pull, staged, old)
         return pull.plan()
 

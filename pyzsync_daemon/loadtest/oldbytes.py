@@ -66,10 +66,9 @@ class MemoryOld:
 
     tree_bytes = WorkbenchSettings().tree_bytes
 
-    def __init__(self, shared: Shared, content: Content | None) -> None:
+    def __init__(self, content: Content | None) -> None:
         has_bytes = content is not None and content.bytes.length
         self.files = (OldFile(content),) if content is not None and has_bytes else ()
-        self._shared = shared
 
     @property
     def length(self) -> int:
@@ -82,9 +81,9 @@ class MemoryOld:
         yield
 
     def trees(self, base: int) -> Iterator[tuple[int, HashTree]]:
-        """The file's tree, which all clients share, or made now."""
+        """The file's tree, or one made now."""
         for file in self.files:
-            tree = self._shared.trees.get(file.version)
+            tree = file.content.tree
             if tree is None or not tree.has(base):
                 stream = _Stream(file.content.bytes)
                 tree = hash_stream(stream.read, file.length, base)

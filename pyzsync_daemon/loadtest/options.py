@@ -57,8 +57,6 @@ class Options:
         known = (*KINDS, *HERDS)
         if wrong := [kind for kind in self.changes if kind not in known]:
             raise BadOptions(f"no such change: {wrong[0]}; there are {', '.join(known)} and all")
-        if self.processes > self.clients:
-            raise BadOptions("--processes is more than --clients")
         if self.slow >= self.clients:
             raise BadOptions(f"{self.slow} of {self.clients} clients do not read: nobody is left")
         if self.fair and not self.memory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyzsync_daemon.loadtest.rounds import Result
@@ -9,21 +10,21 @@ from pyzsync_daemon.pyplot import load_pyplot
 
 
 def draw(result: Result, path: Path) -> None:
-    """One curve a round, and one for its bare server's last. ``NoMatplotlib``, ``OSError``."""
+    """Two curves a round, and where its bare server ends. ``NoMatplotlib``, ``OSError``."""
     pyplot = load_pyplot()
     figure, axes = pyplot.subplots(figsize=(9, 5))
     for number, each in enumerate(result.rounds, 1):
-        count = len(each.latencies)
-        shares = [100 * (rank + 1) / count for rank in range(count)]
         note = f", {each.note}" if each.note else ""
         (line,) = axes.step(
-            each.latencies, shares, where="post", label=f"{number} {each.change}{note}"
+            *_shares(each.latencies), where="post", label=f"{number} {each.change}{note}"
         )
+        color = line.get_color()
+        axes.step(*_shares(each.arrivals), where="post", color=color, linestyle="--", linewidth=1)
         bare = each.peer("bare")
         if bare is not None:
-            axes.axvline(bare.times.last, color=line.get_color(), linestyle=":", linewidth=1)
+            axes.axvline(bare.times.last, color=color, linestyle=":", linewidth=1)
     axes.set(
-        xlabel="seconds since the last write on the hub (dotted: last of the bare server)",
+        xlabel="seconds since the last write (dashed: received; dotted: last of the bare server)",
         ylabel="% of the clients that have the new bytes",
         title=f"{result.clients} clients",
         ylim=(0, 101),
@@ -34,3 +35,8 @@ def draw(result: Result, path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path)
     pyplot.close(figure)
+
+
+def _shares(times: Sequence[float]) -> tuple[Sequence[float], list[float]]:
+    """Times in order, and what share of all is reached at each, in percent."""
+    return times, [100 * (rank + 1) / len(times) for rank in range(len(times))]

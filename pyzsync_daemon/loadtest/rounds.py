@@ -38,6 +38,7 @@ class Round:
     note: str = ""
     peers: tuple[Peer, ...] = ()
     latencies: tuple[float, ...] = field(default=(), repr=False)
+    arrivals: tuple[float, ...] = field(default=(), repr=False)
 
     def peer(self, name: str) -> Peer | None:
         """One of the comparisons."""
@@ -61,6 +62,7 @@ class Round:
             "counters": asdict(self.counters),
             "peers": [asdict(each) for each in self.peers],
             "latencies_s": list(self.latencies),
+            "arrivals_s": list(self.arrivals),
         }
         return told
 

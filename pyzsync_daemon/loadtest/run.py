@@ -9,7 +9,7 @@ import platform
 import signal
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ async def load_test(options: Options, console: Console, before_verify: Hook = _n
     Raises what a part failed with; everything has ended by then.
     """
     options.check()
+    options = replace(options, processes=min(options.processes, options.clients))
     with (
         tempfile.TemporaryDirectory(prefix="pyzsync-loadtest-") as home,
         Progress(console=console, transient=True) as progress,

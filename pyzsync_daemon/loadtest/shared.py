@@ -10,20 +10,21 @@ import mmap
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from pyzsync import EMPTY_VERSION, HashTree, hash_stream
 from pyzsync_daemon.loadtest.segments import Segments
 
-POOL_BYTES = 256 * 2**20  # of received pieces that are kept for the next client to share
-CONTENTS = 4096  # contents that are kept by version, beside those that replicas hold
+POOL_BYTES = 256 * 2**20  # of received pieces, and of deltas, that are kept for the next client
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Content:
-    """A verified file: its version and its bytes."""
+    """A verified file: its version, its bytes, and (of larger ones) its tree."""
 
     version: bytes
     bytes: Segments
+    tree: HashTree | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,18 @@ class Applied:
 
 
 class Shared:
-    """Contents by version, received pieces, hash trees, and what deltas made.
+    """Contents by version, received pieces, and what deltas made. One thread uses it.
 
-    One thread uses it.
+    A content is here for as long as a replica (or a delta that is kept) has it.
     """
 
     def __init__(self) -> None:
-        self.trees: OrderedDict[bytes, HashTree] = OrderedDict()
         self.deltas = 0  # how often one was worked out, not found here
-        self._contents: OrderedDict[bytes, Content] = OrderedDict()
+        self._contents: WeakValueDictionary[bytes, Content] = WeakValueDictionary()
         self._pool: OrderedDict[tuple[bytes, int, int], bytes] = OrderedDict()
         self._pool_bytes = 0
         self._applied: OrderedDict[tuple[bytes, bytes], Applied] = OrderedDict()
+        self._applied_bytes = 0
 
     def load(self, path: Path) -> Content:
         """A file of the base: mapped, so that all workers share its pages; it never changes."""
@@ -74,15 +75,10 @@ class Shared:
 
     def keep(self, version: bytes, made: Segments, tree: HashTree | None = None) -> Content:
         """A verified content: the one that is here already, if its bytes are the same."""
-        if tree is not None:
-            self.trees[version] = tree
-            _bound(self.trees)
         known = self._contents.get(version)
         if known is not None and known.bytes.equals(made):
             return known
-        content = Content(version, made)
-        self._contents[version] = content
-        _bound(self._contents)
+        content = self._contents[version] = Content(version, made, tree)
         return content
 
     def applied(self, old: Content, version: bytes, data: tuple[bytes, ...]) -> Applied | None:
@@ -94,11 +90,13 @@ class Shared:
     def keep_applied(self, applied: Applied) -> None:
         """Remember what a delta made."""
         self.deltas += 1
-        self._applied[applied.old.version, applied.new.version] = applied
-        while len(self._applied) > CONTENTS:
-            self._applied.popitem(last=False)
+        key = (applied.old.version, applied.new.version)
+        before = self._applied.pop(key, None)
+        self._applied[key] = applied
+        self._applied_bytes += _size(applied) - (_size(before) if before is not None else 0)
+        while self._applied_bytes > POOL_BYTES:
+            self._applied_bytes -= _size(self._applied.popitem(last=False)[1])
 
 
-def _bound(table: OrderedDict[bytes, Content] | OrderedDict[bytes, HashTree]) -> None:
-    while len(table) > CONTENTS:
-        table.popitem(last=False)
+def _size(applied: Applied) -> int:
+    return 512 + sum(map(len, applied.data))  # 512: the values and the table's slot

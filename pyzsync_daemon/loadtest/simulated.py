@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -73,8 +74,8 @@ class MemoryReplica:
         data = bytearray(whole.read(0, whole.length))
         data[len(data) // 2] ^= 1
         whole = Segments.of(bytes(data))
-        content = type(held.content)(held.content.version, whole)
-        self.bench.tree[path] = type(held)(held.change, content)
+        content = replace(held.content, bytes=whole)
+        self.bench.tree[path] = replace(held, content=content)
 
     def close(self) -> None:
         """Nothing is open."""

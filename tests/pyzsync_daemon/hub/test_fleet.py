@@ -7,12 +7,19 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+import structlog
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from protocol.messages import Position
+from pyzsync_daemon.budget import Budget
 from pyzsync_daemon.config import HubSettings
 from pyzsync_daemon.hub import fleet as module
-from pyzsync_daemon.hub.fleet import ARRIVING, RETURNS, Fleet
+from pyzsync_daemon.hub.counters import Traffic
+from pyzsync_daemon.hub.fleet import ARRIVING, RETURNS, TURN, Fleet
+from pyzsync_daemon.hub.log import Live, Page
+from pyzsync_daemon.hub.records import Batch
+from pyzsync_daemon.transport import WEBSOCKET as WEBSOCKET_SETTINGS
 from pyzsync_daemon.transport import bearer
 
 
@@ -52,6 +59,62 @@ def arrivals(monkeypatch):
     monkeypatch.setattr(module, "Connection", Arrival)
     monkeypatch.setattr(Arrival, "made", [])
     return Arrival.made
+
+
+class Follower(Arrival):
+    """A connection that is level or not, with a socket that takes its bytes or not."""
+
+    def __init__(self, services, websocket):
+        super().__init__(services, websocket)
+        self.websocket = self
+        self.level, self.unsent, self.woken, self.frames, self.told = True, 0, 0, [], []
+        self.session = SimpleNamespace(arriving=False, told=self.told.append)
+
+    def takes(self, cursor):
+        return self.level and cursor == PLACE
+
+    def published(self):
+        self.woken += 1
+
+
+PLACE = Live(7, closed=True)
+HEAD = Position(bytes(16), 7, bytes(32))
+
+
+class News:
+    """A fleet of followers, and the page that it is to be told."""
+
+    def __init__(self, monkeypatch, page):
+        self.page = page
+        monkeypatch.setattr(module, "Connection", Follower)
+        monkeypatch.setattr(Arrival, "made", [])
+        monkeypatch.setattr(module, "broadcast", self._broadcast)
+        self.traffic = Traffic()
+        services = SimpleNamespace(follow=self._follow, news=Budget(1000), traffic=self.traffic)
+        self.fleet = Fleet(services, HubSettings())
+
+    async def tell(self, count, prepare=lambda followers: None):
+        """Connect so many, publish, and return them when nothing moves any more."""
+        tasks = await arrive(self.fleet, count)
+        prepare(Arrival.made)
+        telling = asyncio.create_task(self.fleet.keep_telling())
+        self.fleet.published(Batch((), HEAD, HEAD))
+        for _ in range(count):
+            await asyncio.sleep(0)
+        telling.cancel()
+        await self.fleet.drain()
+        await asyncio.gather(*tasks)
+        return Arrival.made
+
+    async def _follow(self, cursor, bare):
+        assert (cursor, bare) == (PLACE, False)
+        if isinstance(self.page, Exception):
+            raise self.page
+        return self.page
+
+    def _broadcast(self, sockets, frame):
+        for follower in sockets:
+            follower.frames.append(frame)
 
 
 async def arrive(fleet, count):
@@ -115,3 +178,45 @@ async def test_a_draining_hub_asks_its_clients_back_one_after_the_other(arrivals
     assert waits[-1] == pytest.approx(1500 + 1000 * 1000 / RETURNS, abs=100)
     steps = [later - earlier for earlier, later in pairwise(waits)]
     assert 0 < sum(steps) / len(steps) <= 1000 / RETURNS
+
+
+async def test_level_clients_are_handed_the_same_frames_and_the_others_are_woken(monkeypatch):
+    page = Page((b"one", b"two"), Live(9, closed=True), more=False)
+    news = News(monkeypatch, page)
+
+    def prepare(followers):
+        followers[3].level = False
+
+    followers = await news.tell(2 * TURN + 5, prepare)
+    other = followers.pop(3)
+    assert (other.woken, other.frames, other.told) == (1, [], [])
+    assert all(each.frames == [b"one", b"two"] for each in followers)
+    assert all((each.woken, each.told) == (0, [page]) for each in followers)
+    assert (news.traffic.frames, news.traffic.sent) == (2 * len(followers), 6 * len(followers))
+
+
+async def test_a_page_that_no_socket_takes_whole_is_sent_by_each_at_its_pace(monkeypatch):
+    frame = bytes(WEBSOCKET_SETTINGS["write_limit"] // 2 + 1)
+    news = News(monkeypatch, Page((frame, frame), Live(9, closed=True), more=False))
+    followers = await news.tell(5)
+    assert [(each.woken, each.frames) for each in followers] == 5 * [(1, [])]
+
+
+async def test_what_sockets_do_not_take_is_bounded_by_the_budget_for_news(monkeypatch):
+    news = News(monkeypatch, Page((b"x",), Live(9, closed=True), more=False))
+
+    def prepare(followers):
+        for follower in followers:
+            follower.unsent = 600 / TURN
+
+    followers = await news.tell(4 * TURN, prepare)
+    woken = [each.woken for each in followers]
+    assert woken == 2 * TURN * [0] + 2 * TURN * [1]  # two turns leave more than 1000 bytes
+
+
+async def test_when_news_cannot_be_spread_everyone_is_woken(monkeypatch):
+    news = News(monkeypatch, OSError("disk"))
+    with structlog.testing.capture_logs() as lines:
+        followers = await news.tell(3)
+    assert [each.woken for each in followers] == [1, 1, 1]
+    assert [line["event"] for line in lines] == ["news could not be spread at once"]

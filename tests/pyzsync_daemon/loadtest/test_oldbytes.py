@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 from pyzsync import hash_stream
 from pyzsync_daemon.loadtest.changes import tree_of
@@ -16,7 +17,7 @@ def content():
 
 def test_old_bytes_are_read_copied_and_hashed():
     shared = Shared()
-    old = MemoryOld(shared, content())
+    old = MemoryOld(content())
     staged = MemoryStaged(shared, version(9), 60_000)
     with old.opened(), MemoryStage(staged).open("name") as file:
         assert old.copy(1000, 49_000, file, 2000) == 49_000
@@ -29,15 +30,14 @@ def test_old_bytes_are_read_copied_and_hashed():
 
 
 def test_a_tree_that_is_known_is_not_made_again():
-    shared = Shared()
     tree = tree_of(DATA)
-    shared.trees[tree.version] = tree
-    assert [found for _, found in MemoryOld(shared, content()).trees(tree.base)] == [tree]
+    old = MemoryOld(replace(content(), tree=tree))
+    assert [found for _, found in old.trees(tree.base)] == [tree]
 
 
 def test_without_an_old_file_there_is_nothing():
     shared = Shared()
-    for old in (MemoryOld(shared, None), MemoryOld(shared, Content(b"", Segments(0)))):
+    for old in (MemoryOld(None), MemoryOld(Content(b"", Segments(0)))):
         assert (old.files, old.length, old.read(0, 9), [*old.trees(0)]) == ((), 0, b"", [])
         assert old.copy(0, 9, MemoryStaged(shared, version(1), 9), 0) == 0
 

@@ -15,7 +15,6 @@ def test_the_defaults_and_the_herds_can_be_done():
         ({"clients": 5, "slow": 5}, "5 of 5 clients do not read: nobody is left"),
         ({"fair": 1000}, "--fair needs --memory: every client holds the large file"),
         ({"change_size": 11, "file_size": 10}, "--change-size is more than --file-size"),
-        ({"clients": 1, "processes": 2}, "--processes is more than --clients"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(wrong, sentence):

@@ -11,6 +11,7 @@ def test_a_round_is_told_flat():
     assert [told[name] for name in names] == [0.004, 106_000.4, 105_000, 0]
     assert (told["heard_last_s"], told["counters"]["reads"]) == (0.04, 10)
     assert told["latencies_s"] == [0.01, 0.02, 0.04]
+    assert told["arrivals_s"] == [0.01, 0.02, 0.03]
 
 
 def test_without_a_bare_server_its_figures_are_null():

@@ -51,6 +51,12 @@ def test_files_are_written_and_the_table_is_shown(tmp_path, capsys):
     assert "All 2 replicas equal the hub's tree, byte by byte." in capsys.readouterr().out
 
 
+async def test_one_client_needs_one_process():
+    result = await load_test(Options(clients=1, memory=True, bare=False, **SMALL), quiet())
+    assert result.ok
+    assert result.facts["options"]["processes"] == 1
+
+
 async def test_rounds_with_and_without_a_large_pull_take_turns():
     options = Options(clients=2, memory=True, fair=100_000_000, bare=False, **SMALL)
     result = await load_test(options, quiet())

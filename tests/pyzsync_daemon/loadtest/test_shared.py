@@ -12,7 +12,7 @@ def test_a_base_file_is_mapped_and_known_by_its_version(tmp_path):
     shared = Shared()
     content = shared.load(tmp_path / "f")
     assert content.bytes.read(0, 20_000) == b"x" * 10_000
-    assert shared.trees[content.version].version == content.version
+    assert content.tree.version == content.version
     (tmp_path / "empty").touch()
     assert shared.load(tmp_path / "empty").version == EMPTY_VERSION
 
@@ -34,6 +34,26 @@ def test_the_pool_is_bounded(monkeypatch):
         shared.piece(version(1), number, piece)
     again = bytes(bytearray(pieces[0]))
     assert shared.piece(version(1), 0, again) is again  # the first had gone
+
+
+def test_the_deltas_that_are_kept_are_bounded_too(monkeypatch):
+    monkeypatch.setattr(sharing, "POOL_BYTES", 2000)
+    shared = Shared()
+    old = Content(version(1), Segments.of(b"old"))
+    for number in (2, 3, 2, 4):
+        new = Content(version(number), Segments.of(b"new"))
+        shared.keep_applied(Applied(old, (bytes(200),), new, 200))
+    kept = [shared.applied(old, version(number), (bytes(200),)) for number in (2, 3, 4)]
+    assert [each is not None for each in kept] == [True, False, True]
+
+
+def test_a_content_that_no_replica_has_is_forgotten():
+    shared = Shared()
+    first = shared.keep(version(1), Segments.of(b"abc"))
+    segments = first.bytes
+    del first
+    again = shared.keep(version(1), Segments.of(bytes(bytearray(b"abc"))))
+    assert again.bytes is not segments
 
 
 def test_a_content_is_shared_only_if_its_bytes_are_equal():

@@ -27,6 +27,7 @@ def round_of(change="edit", **facts):
         "counters": counters(reads=10, searches=1, encodes=1, cache_hits=3, cache_misses=2),
         "peers": (BARE,),
         "latencies": (0.01, 0.02, 0.04),
+        "arrivals": (0.01, 0.02, 0.03),
     }
     return Round(change, **given | facts)
 
