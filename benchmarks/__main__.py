@@ -20,7 +20,7 @@ def main() -> int:
     """Measure, print, write; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("pairs", nargs="*", help="OLD:NEW, or a directory of NAME/old, NAME/new")
-    parser.add_argument("--only", default="", help="figures, of A,B,B',CD,J,I,H; others stay")
+    parser.add_argument("--only", default="", help="figures, of A,B,worst,CD,J,I,H; others stay")
     parser.add_argument("--budget", type=float, default=25, help="seconds for the runs of one")
     parser.add_argument("--work", type=Path, help="a directory on a disk with room for six copies")
     parser.add_argument("--results", type=Path, default=RESULTS)

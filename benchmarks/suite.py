@@ -36,7 +36,7 @@ class Suite:
         return {
             "A": self.hashing,
             "B": self.searching,
-            "B'": self.worst,
+            "worst": self.worst,
             "CD": self.travelling,
             "J": self.memory,
         }

@@ -65,7 +65,7 @@ def write(rows: Sequence[Row], verdicts: Sequence[Verdict], path: Path) -> None:
     found = {
         "machine": {
             "cpu": _cpu(),
-            "system": platform.platform(),
+            "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
         },
         "rows": [asdict(one) for one in rows],

@@ -16,11 +16,11 @@ def test_same(tmp_path, left, right, equal):
 
 
 def test_the_peak_is_not_forgotten():
-    held = bytearray(b"x") * (64 << 20)
-    before = peak(os.getpid())
-    assert before >= len(held)
-    del held
-    assert peak(os.getpid()) >= before
+    size = 64 << 20
+    held = bytearray(b"x") * size
+    assert peak(os.getpid()) >= size
+    del held  # the system counts in batches of pages, so the peak is not exact
+    assert peak(os.getpid()) >= size
 
 
 def test_each_way_begins_anew(tmp_path):
