@@ -7,10 +7,15 @@ rewrite the tree. One ``Save`` runs at a time: a later one must not be overtaken
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
+from typing import Final
 
 from protocol.errors import Code, ProtocolError
-from protocol.messages import Change, Position
+from protocol.messages import Ack, Change, Position
 from pyzsync_daemon.client.effects import Committed, Planned, Prepared, Save, Saved, State
+
+# Seconds. A fleet that acknowledged at once would do so while the hub still tells the news to
+# others; and what is saved meanwhile needs no acknowledgement of its own.
+ACK_S: Final = 1.0
 
 
 class Ledger:
@@ -26,6 +31,7 @@ class Ledger:
         self.hub = hub
         self.position = position
         self.saving = False
+        self.ack_at: float | None = None  # when the hub is to be told of the position
         self.ahead = dict(ahead or {})
         self.unnamed: set[str] = set()  # paths that a log which goes on has yet to name
         self._pinned = True  # the identity is saved, or being saved
@@ -52,6 +58,7 @@ class Ledger:
         """The hub is told the position. A log that goes on from there has to name all that is
         beyond it here, also what a position covers that is saved before the hub answers."""
         self.unnamed = self.ahead.keys() | under_way
+        self.ack_at = None
 
     def forget(self) -> None:
         """The log that the position speaks of is not the hub's: what follows is a snapshot."""
@@ -69,7 +76,7 @@ class Ledger:
         self._void = False
         return Save(self.hub, position)
 
-    def saved(self, result: Saved) -> None:
+    def saved(self, result: Saved, now: float) -> None:
         """It is on disk; or it is not, which costs no more than hearing some changes again.
 
         The next position that is reached brings the next try: a failing disk is not pressed.
@@ -80,6 +87,14 @@ class Ledger:
         self.position = reached = result.position
         if reached is not None:
             self.ahead = {path: seq for path, seq in self.ahead.items() if seq > reached.seq}
+            self.ack_at = now + ACK_S if self.ack_at is None else self.ack_at
+
+    def acknowledge(self, now: float) -> Ack | None:
+        """What the hub is to be told now."""
+        if self.position is None or self.ack_at is None or now < self.ack_at:
+            return None
+        self.ack_at = None
+        return Ack(self.position.seq)
 
 
 def _applied(result: Prepared | Planned | Committed) -> Iterator[Change]:

@@ -24,7 +24,6 @@ from enum import Enum
 from protocol.errors import Code, ProtocolError, UnexpectedMessage
 from protocol.limits import MAX_REQUESTS, PROTOCOL
 from protocol.messages import (
-    Ack,
     Announce,
     Blocks,
     Change,
@@ -141,7 +140,7 @@ class ClientSession:
         """An effect has ended."""
         match result:
             case Saved():
-                self._saved(result)
+                self._ledger.saved(result, now)
             case Pruned():
                 self._pruned(effect, result)
             case Audited():
@@ -158,13 +157,16 @@ class ClientSession:
         self._messages += gets
         self._effects += effects
         self._advance()
+        if self.phase is Phase.SYNCING and (ack := self._ledger.acknowledge(now)):
+            self._messages.append(ack)
         messages, self._messages = self._messages, []
         effects, self._effects = self._effects, []
         return messages, effects
 
     def wake_at(self) -> float | None:
         """When ``take`` has something new by itself."""
-        return self._board.wake_at()
+        times = (self._board.wake_at(), self._ledger.ack_at)
+        return min((at for at in times if at is not None), default=None)
 
     @property
     def settled(self) -> bool:
@@ -280,11 +282,6 @@ class ClientSession:
         if not self._halted:  # else the position stays where it is: the next greeting asks again
             for position in snapshot.positions:
                 self._board.watermark.mark(position)
-
-    def _saved(self, result: Saved) -> None:
-        self._ledger.saved(result)
-        if result.position and not result.error and self.phase is Phase.SYNCING:
-            self._messages.append(Ack(result.position.seq))
 
     def _advance(self) -> None:
         """Save what has become known of the hub and of how far the replica follows it."""

@@ -1,8 +1,9 @@
 import pytest
 
 from protocol.errors import Code, ProtocolError
+from protocol.messages import Ack
 from pyzsync_daemon.client.effects import Commit, Prepare, Save, Saved
-from pyzsync_daemon.client.ledger import Ledger
+from pyzsync_daemon.client.ledger import ACK_S, Ledger
 from tests.pyzsync_daemon.client.values import HUB, committed, directory, position, ready
 
 
@@ -12,7 +13,7 @@ def test_the_first_hub_is_pinned():
     ledger.meet(HUB)
     assert ledger.save(None) == Save(HUB, None)
     assert ledger.saving
-    ledger.saved(Saved(None))
+    ledger.saved(Saved(None), 0.0)
     assert not ledger.saving
     assert ledger.save(None) is None
 
@@ -37,7 +38,7 @@ def test_only_a_new_position_is_saved():
     assert ledger.save(position(3)) is None
     assert ledger.save(position(4)) == Save(HUB, position(4))
     assert ledger.position == position(3)  # until it is on disk
-    ledger.saved(Saved(position(4)))
+    ledger.saved(Saved(position(4)), 0.0)
     assert ledger.position == position(4)
 
 
@@ -46,7 +47,7 @@ def test_a_forgotten_position_is_forgotten_on_disk_too():
     ledger.forget()
     assert (ledger.position, ledger.ahead) == (None, {})
     assert ledger.save(None) == Save(HUB, None)
-    ledger.saved(Saved(None))
+    ledger.saved(Saved(None), 0.0)
     assert ledger.save(None) is None
 
 
@@ -54,7 +55,7 @@ def test_a_position_that_is_being_saved_can_be_forgotten():
     ledger = Ledger(HUB, None)
     assert ledger.save(position(3)) == Save(HUB, position(3))
     ledger.forget()
-    ledger.saved(Saved(position(3)))
+    ledger.saved(Saved(position(3)), 0.0)
     assert ledger.position is None
     assert ledger.save(None) == Save(HUB, None)
 
@@ -66,7 +67,7 @@ def test_only_what_is_beyond_the_position_has_to_be_named():
     ledger.greet({"d"})
     assert ledger.unnamed == {"b", "d"}
     ledger.save(position(5))
-    ledger.saved(Saved(position(5)))
+    ledger.saved(Saved(position(5)), 0.0)
     ledger.greet(set())
     assert ledger.unnamed == set()
 
@@ -81,9 +82,28 @@ def test_what_the_disk_refused_is_tried_with_the_next_position():
     ledger = Ledger(b"", None)
     ledger.meet(HUB)
     assert ledger.save(position(3)) == Save(HUB, position(3))
-    ledger.saved(Saved(position(3), error="full"))
+    ledger.saved(Saved(position(3), error="full"), 0.0)
     assert ledger.position is None
     assert ledger.save(None) is None  # a failing disk is not pressed
     assert ledger.save(position(4)) == Save(HUB, position(4))
-    ledger.saved(Saved(position(4)))
+    ledger.saved(Saved(position(4)), 0.0)
     assert ledger.position == position(4)
+
+
+def test_the_hub_is_told_once_of_what_was_saved_in_a_while():
+    ledger = Ledger(HUB, None)
+    for seq, now in ((3, 10.0), (4, 10.5)):
+        ledger.save(position(seq))
+        ledger.saved(Saved(position(seq)), now)
+    assert ledger.ack_at == 10.0 + ACK_S
+    assert ledger.acknowledge(10.9) is None
+    assert ledger.acknowledge(11.0) == Ack(4)
+    assert (ledger.ack_at, ledger.acknowledge(99.0)) == (None, None)
+
+
+def test_a_greeting_tells_the_position_too():
+    ledger = Ledger(HUB, None)
+    ledger.save(position(3))
+    ledger.saved(Saved(position(3)), 10.0)
+    ledger.greet(set())
+    assert ledger.ack_at is None

@@ -26,6 +26,7 @@ from pyzsync_daemon.client.effects import (
     Saved,
     State,
 )
+from pyzsync_daemon.client.ledger import ACK_S
 from pyzsync_daemon.client.session import ACCEPTS, ClientSession, Phase
 from tests.pyzsync_daemon.client.values import (
     HUB,
@@ -67,7 +68,7 @@ class Player:
     def __init__(self, hub=HUB, at=None, **bounds):
         self.session = ClientSession("agent", hub, at, 2**24, **bounds)
         self.now = 0.0
-        self.sent, self.effects = [], []
+        self.sent, self.effects, self.saved = [], [], []
 
     def connect(self, **fields):
         self.session.connected()
@@ -105,6 +106,7 @@ class Player:
                     result = committed(effect)
                 case Save():
                     result = Saved(effect.position)
+                    self.saved += [effect.position.seq] if effect.position else []
                 case Prune():
                     result = Pruned(())
                 case Audit():
@@ -114,6 +116,9 @@ class Player:
             self.complete(effect, result)
 
     def acks(self):
+        """What the hub has been told, when it has had its time to be."""
+        self.now += ACK_S
+        self.take()
         return [message.seq for message in self.sent if isinstance(message, Ack)]
 
 
@@ -250,7 +255,8 @@ def test_one_save_runs_at_a_time_and_takes_the_newest_position():
     player = Player().connect()
     player.receive(*(Announce((directory("a", seq),), position(seq)) for seq in range(1, 20)))
     player.run()
-    assert player.acks() == [1, 18, 19]  # superseded while saving 1; superseded; applied
+    assert player.saved == [1, 18, 19]  # superseded while saving 1; superseded; applied
+    assert player.acks() == [19]
 
 
 def test_nothing_is_saved_twice():
