@@ -29,7 +29,7 @@ TURN: Final = 32
 
 # Connections that have not been welcomed yet; a herd beyond that is told to come back, in turns.
 ARRIVING: Final = 512
-RETURNS: Final = 200  # clients a second that are asked back: some 15 % of a core, without TLS
+RETURNS: Final = 400  # clients a second that are asked back: a third of a core, without TLS
 
 
 class Fleet:

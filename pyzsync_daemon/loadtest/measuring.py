@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from pyzsync_daemon.client.ledger import ACK_S
 from pyzsync_daemon.loadtest import process
 from pyzsync_daemon.loadtest.changes import Change, Edit, tree_of
 from pyzsync_daemon.loadtest.counters import between
@@ -59,8 +60,9 @@ async def measure(stand: Stand, kind: str, *, pulling: bool = False) -> Round:
     return await _compared(stand, planned, done)
 
 
-async def caught_up(stand: Stand) -> None:
-    """Wait until the hub knows of no client that is behind, and none has anything under way.
+async def caught_up(stand: Stand, but: int = 0) -> None:
+    """Wait until the hub knows of no client that is behind, and none has anything under way;
+    ``but``: so many may be.
 
     Those who are late are told by the comparison of trees, so this only waits.
     """
@@ -68,7 +70,7 @@ async def caught_up(stand: Stand) -> None:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         told = await stand.hub.counters()
-        if told.clients >= stand.options.clients and not told.behind:
+        if told.clients >= stand.options.clients and told.behind <= but:
             break
         await asyncio.sleep(_POLL_S)
     await stand.workers.all("level", seconds=patience)
@@ -92,7 +94,7 @@ async def _run(stand: Stand, planned: Planned) -> Round:
     await workers.all("arm", expected=hexed)
     before = await hub.counters()
     process.reset_peak(hub.pid)
-    cpu, clients = hub.cpu_seconds, _spent(stand)
+    start, cpu, clients = time.monotonic(), hub.cpu_seconds, _spent(stand)
     began = await planned.trigger()
     if expected is None:  # it is another process now
         cpu = 0.0
@@ -100,8 +102,11 @@ async def _run(stand: Stand, planned: Planned) -> Round:
     seen = await workers.all("seen", seconds=patience)
     peers = await real
     await workers.all("level", seconds=patience)
+    if not stand.options.churn:  # that is never over
+        await asyncio.sleep(ACK_S)  # what clients acknowledge is a part of what a change costs
+        await caught_up(stand, stand.options.slow)
     after = await hub.counters()
-    spent = hub.cpu_seconds - cpu
+    spent = hub.cpu_seconds - cpu - stand.idle_cpu * (time.monotonic() - start)
     done = [at for each in seen for at in each["done"]]
     latencies = sorted(at - began for at in done if at is not None)
     heard = sorted(at - began for each in seen for at in each["heard"] if at is not None)

@@ -69,13 +69,18 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The whole: ``verified`` is how many clients' trees were equal to the hub's at the end."""
+    """The whole: ``verified`` is how many clients' trees were equal to the hub's at the end.
+
+    ``hub_idle_cpu`` is the share of a processor that the hub takes while nothing changes; it is not
+    in the rounds' ``hub_cpu_s``, which go on until the last client has acknowledged.
+    """
 
     clients: int
     verified: int
     differences: tuple[str, ...]
     connect_s: float
     hub_idle_rss_bytes: int
+    hub_idle_cpu: float
     hub_rss_per_client_bytes: float
     hub_peak_rss_bytes: int
     rounds: tuple[Round, ...]

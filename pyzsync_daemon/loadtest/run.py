@@ -99,6 +99,7 @@ async def _verified(stand: Stand, rounds: list[Round]) -> Result:
         differences=tuple(differences),
         connect_s=stand.connect_s,
         hub_idle_rss_bytes=stand.idle_rss,
+        hub_idle_cpu=stand.idle_cpu,
         hub_rss_per_client_bytes=(stand.full_rss - stand.idle_rss) / options.clients,
         hub_peak_rss_bytes=max((each.hub_peak_rss_bytes for each in rounds), default=0),
         rounds=tuple(rounds),

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyzsync_daemon.client.ledger import ACK_S
 from pyzsync_daemon.loadtest import process
 from pyzsync_daemon.loadtest.bare import Bare
 from pyzsync_daemon.loadtest.changes import Tree
@@ -20,6 +21,7 @@ from pyzsync_daemon.loadtest.puller import write_large
 from pyzsync_daemon.loadtest.rsync import Rsync, installed
 from pyzsync_daemon.loadtest.workers import Workers, shares
 
+_REST_S = 2.0
 SPARE_CONNECTIONS = 100  # that the hub allows beside the simulated clients
 
 
@@ -41,6 +43,7 @@ class Stand:
     idle_rss: int = 0
     full_rss: int = 0
     connect_s: float = 0.0
+    idle_cpu: float = 0.0  # the share of a processor that the hub takes while nothing changes
 
     @classmethod
     @asynccontextmanager
@@ -63,6 +66,7 @@ class Stand:
             stand = cls(options, root, home, tree, hub, workers, ca)
             await stand._connect()
             await stand._open_peers(stack, tls)
+            await stand._rest()
             yield stand
 
     @property
@@ -90,6 +94,13 @@ class Stand:
             self.daemons = Daemons(self.root, self.home, options.daemons)
             stack.push_async_callback(self.daemons.stop)
             await self.daemons.start(self.hub.url, self.ca, options.patience)
+
+    async def _rest(self) -> None:
+        """Measure the hub while nothing happens, when the last acknowledgements are through."""
+        await asyncio.sleep(2 * ACK_S)
+        before = self.hub.cpu_seconds
+        await asyncio.sleep(_REST_S)
+        self.idle_cpu = (self.hub.cpu_seconds - before) / _REST_S
 
     async def _connect(self) -> None:
         options = self.options

@@ -35,7 +35,8 @@ def lines(result: Result) -> Iterator[str]:
         f"Connected and level after {format_seconds(result.connect_s)}. The hub: "
         f"{format_bytes(result.hub_idle_rss_bytes)} without clients, "
         f"{format_bytes(round(result.hub_rss_per_client_bytes))} for each, "
-        f"{format_bytes(result.hub_peak_rss_bytes)} at the most."
+        f"{format_bytes(result.hub_peak_rss_bytes)} at the most; "
+        f"{result.hub_idle_cpu:.1%} of a processor while nothing changes."
     )
     for number, each in enumerate(result.rounds, 1):
         yield _told(number, each)

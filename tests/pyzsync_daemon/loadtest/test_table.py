@@ -32,7 +32,7 @@ def test_below_it_is_what_the_hub_tells():
     ) in text
     assert (
         "Connected and level after 1.5 s. The hub: 60 MB without clients, 20 kB for each, 80 MB at "
-        "the most."
+        "the most; 2.0% of a processor while nothing changes."
     ) in text
     assert "All 3 replicas equal the hub's tree, byte by byte." in text
     assert "one pulls" in text

@@ -39,6 +39,7 @@ def result_of(*rounds, **facts):
         "differences": (),
         "connect_s": 1.5,
         "hub_idle_rss_bytes": 60_000_000,
+        "hub_idle_cpu": 0.02,
         "hub_rss_per_client_bytes": 20_480.0,
         "hub_peak_rss_bytes": 80_000_000,
         "facts": {"options": {"clients": 3}},
