@@ -17,9 +17,11 @@ from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.observed import Observed, describe
 from pyzsync_daemon.hub.records import Record
 
-TICK_NS = 20_000_000
-"""Times on disk may lag behind the clock by a tick of the kernel (up to 10 ms): of an inode changed
-more recently than this, a second change may have left no trace."""
+_COARSE_CLOCK = 5  # CLOCK_REALTIME_COARSE: times on disk are taken from it
+
+TICK_NS = 2 * round(time.clock_getres(_COARSE_CLOCK) * 1e9)
+"""Times on disk may lag behind the clock by a tick of the kernel (4 or 10 ms, as it was built): of
+an inode changed more recently than two of them, a second change may have left no trace."""
 
 
 @dataclass(frozen=True, slots=True)
