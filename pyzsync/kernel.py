@@ -12,6 +12,8 @@ Data comes in as any contiguous buffer and goes out as packed bytes, numbers lit
                                     -> the same of the level above; each child covers child_size
                                        bytes, all of them `length`; FANOUT children a node
     equal_rows(a, b, width)         -> one byte a row of `width` bytes: 1 where a and b are equal
+    Join(flags, weak, strong, width)
+                                    where wanted nodes are among old ones, see below
     Matcher(weak, strong, width, block)
                                     the rolling search for wanted blocks, see below
 
@@ -20,6 +22,14 @@ Wrong sizes raise ValueError.
 The C kernel gives up the GIL in every call. The twin works in slices, and numpy gives up the GIL in
 most of its steps, but it still competes for it: hand it no more than a window (2 MiB) a call, so
 that other threads get their turn in between.
+
+Join. Of n nodes with these hashes (4 and `width` bytes each, width 4 to 32; the buffers are kept,
+not copied) those are wanted whose byte of `flags` is not 0. `feed(weak, strong, width, place)`
+takes old nodes, the first of which is at `place`; any number of threads may do so, in any order.
+`places()` is an int32 for each of the n nodes: the least place where an old one is equal to it, or
+-1. Nodes are equal if their weak sums are and the strong bytes that both have. The weak sum and the
+first four strong bytes are a node's key: a wanted node that differs from one before it with the
+same key is not looked for (chance makes none; crafted ones cost no more time than others).
 
 Matcher. Each of the n wanted blocks is `block` = LEAF * FANOUT**k bytes long; `weak` has 4*n
 bytes, `strong` `width`*n (1 to 32 each: the digest of a leaf or a node, cut; the buffer is kept,
@@ -55,7 +65,7 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["Matcher", "equal_rows", "hash_leaves", "hash_nodes", "name", "simd"]
+__all__ = ["Join", "Matcher", "equal_rows", "hash_leaves", "hash_nodes", "name", "simd"]
 
 _MODULES = {"c": "pyzsync._kernel", "numpy": "pyzsync._numpy_kernel"}
 
@@ -96,7 +106,7 @@ def _choose_simd(kernel: ModuleType, demand: str) -> str:
 
 
 if TYPE_CHECKING:
-    from pyzsync._kernel import Matcher, equal_rows, hash_leaves, hash_nodes, name
+    from pyzsync._kernel import Join, Matcher, equal_rows, hash_leaves, hash_nodes, name
 
     simd: str
 else:
@@ -106,4 +116,5 @@ else:
     hash_leaves = _kernel.hash_leaves
     hash_nodes = _kernel.hash_nodes
     equal_rows = _kernel.equal_rows
+    Join = _kernel.Join
     Matcher = _kernel.Matcher

@@ -1,10 +1,9 @@
-#define _DEFAULT_SOURCE
 #include "wanted.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "table.h"
 #include "weak.h"
 
 enum {
@@ -12,7 +11,6 @@ enum {
     MAX_FILTER_BITS = 20, /* up to 4 MiB: it should stay in the caches */
     MAX_DIRECTORY_BITS = 16, /* 256 KiB: within an entry, the place is guessed */
     STEPS = 32,              /* places looked at before bisection is quicker */
-    HUGE = 1 << 21,          /* a huge page */
 };
 
 static const uint8_t *strong_at(const struct wanted *w, uint32_t place)
@@ -192,22 +190,6 @@ static int bits_for(uint32_t count, int least, int most)
     while (bits < most && count >> bits)
         bits++;
     return bits;
-}
-
-/* Memory for a table that is read all over: in huge pages, if the system has them, or most of the time goes
- * into looking up pages. */
-static void *new_table(size_t count, size_t size)
-{
-    size_t bytes = (count ? count : 1) * size;
-    if (bytes < HUGE)
-        return malloc(bytes);
-    bytes = (bytes + HUGE - 1) / HUGE * HUGE;
-    void *table = aligned_alloc(HUGE, bytes);
-#ifdef MADV_HUGEPAGE
-    if (table)
-        madvise(table, bytes, MADV_HUGEPAGE); /* a wish: without it all works as well */
-#endif
-    return table;
 }
 
 static bool allocate(struct wanted *w)
