@@ -36,9 +36,11 @@ bytes, `strong` `width`*n (1 to 32 each: the digest of a leaf or a node, cut; th
 not copied). `scan(data, base, done)` tries the windows of data from the left. After a match it
 tries the window right behind; if that matches too, it passes over those between them, so that where
 files agree it need not roll. `base` is the offset of data[0] in what is being scanned, and pieces
-of it must overlap by block-1 bytes. `offsets()` is an int64 for each wanted block: the least offset
-where it was found, or -1; equal wanted blocks share one find. `pending` is the number of distinct
-wanted blocks not yet found, `hashed` of windows whose strong hash decided.
+of it must overlap by block-1 bytes. `scan_ranges(data, base, ranges, done)` scans each of some
+ranges of offsets by itself: `ranges` has an int64 start and stop for each, and what data has not of
+them is left out. `offsets()` is an int64 for each wanted block: the least offset where it was
+found, or -1; equal wanted blocks share one find. `pending` is the number of distinct wanted blocks
+not yet found, `hashed` of windows whose strong hash decided.
 
 A block that was found is not looked for again, so that it does not hide others that overlap its
 copies. By itself that would let the result depend on which of two threads is quicker: a scan goes

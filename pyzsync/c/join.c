@@ -21,11 +21,6 @@ enum {
 
 static uint64_t first_seed, factors[2];
 
-static uint64_t load64(const uint8_t *p)
-{
-    return load32(p) | (uint64_t)load32(p + 4) << 32;
-}
-
 void seed_join(const uint8_t *bytes)
 {
     first_seed = load64(bytes);

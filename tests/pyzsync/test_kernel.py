@@ -577,6 +577,36 @@ class TestKernel:
         matcher.scan(bytes(10_000), 0)
         assert (matcher.pending, matcher.hashed) == (count, 64)
 
+    # ---- ranges
+
+    @given(
+        pieces, pieces, st.lists(st.integers(0, 5000), max_size=8), st.sampled_from([-1, 0, 700])
+    )
+    @settings(max_examples=40)
+    def test_ranges_are_scans_of_their_own(self, kernel, new, old, cuts, done):
+        new, old = assemble(new, LEAF), assemble(old, LEAF)
+        blocks = [new[at : at + LEAF] for at in range(0, len(new) - LEAF + 1, LEAF)]
+        one, all_at_once = (kernel.Matcher(*wanted(blocks), LEAF) for _ in range(2))
+        ranges = list(zip(sorted(cuts), sorted(cuts)[1:], strict=False))
+        for start, stop in ranges:
+            one.scan(old[start:stop], 1000 + start, done)
+        packed = (np.array(ranges, "<i8").reshape(-1, 2) + 1000).tobytes()
+        all_at_once.scan_ranges(old, 1000, packed, done)
+        assert state(all_at_once) == state(one)
+
+    @pytest.mark.parametrize(
+        ("ranges", "message"),
+        [
+            (bytes(15), "ranges must hold 16 bytes for each range"),
+            (np.array([6, 9, 4, 9], "<i8").tobytes(), "a range must not begin before base"),
+            (np.array([7, 6], "<i8").tobytes(), "nor end before it begins"),
+        ],
+    )
+    def test_ranges_out_of_order(self, kernel, ranges, message):
+        matcher = kernel.Matcher(*wanted([noise(LEAF)]), LEAF)
+        with pytest.raises(ValueError, match=message):
+            matcher.scan_ranges(bytes(2 * LEAF), 5, ranges)
+
     # ---- threads
 
     def test_other_threads_run_meanwhile(self, kernel):
