@@ -7,9 +7,10 @@
 #include "weak.h"
 
 enum {
-    MIN_FILTER_BITS = 10, /* words: 4 KiB, */
+    MIN_FILTER_BITS = 12, /* words: 16 KiB, */
     MAX_FILTER_BITS = 20, /* up to 4 MiB: it should stay in the caches */
     MAX_DIRECTORY_BITS = 16, /* 256 KiB: within an entry, the place is guessed */
+    TWICE = 1 << 20,         /* blocks from which on the second filter pays */
     STEPS = 32,              /* places looked at before bisection is quicker */
 };
 
@@ -172,6 +173,13 @@ static void fill_filter(struct wanted *w)
     }
 }
 
+static void fill_second(struct wanted *w)
+{
+    memset(w->second, 0, sizeof *w->second << SECOND_BITS);
+    for (uint32_t place = 0; place < w->distinct; place++)
+        w->second[second_word(w->sums[place])] |= second_mask(w->sums[place]);
+}
+
 static void fill_directory(struct wanted *w)
 {
     uint32_t slots = UINT32_C(1) << (32 - w->directory_shift), place = 0;
@@ -204,7 +212,10 @@ static bool allocate(struct wanted *w)
     w->where = new_table(w->count, sizeof *w->where);
     w->directory = new_table(((size_t)1 << directory_bits) + 1, sizeof *w->directory);
     w->filter = new_table((size_t)1 << filter_bits, sizeof *w->filter);
-    return w->which && w->sums && w->sample && w->where && w->directory && w->filter;
+    bool twice = w->count >= TWICE;
+    w->second = twice ? new_table((size_t)1 << SECOND_BITS, sizeof *w->second) : NULL;
+    return w->which && w->sums && w->sample && w->where && w->directory && w->filter &&
+           (w->second || !twice);
 }
 
 bool make_wanted(struct wanted *w, const uint8_t *weak)
@@ -224,6 +235,8 @@ bool make_wanted(struct wanted *w, const uint8_t *weak)
         atomic_init(&w->where[place], NOWHERE);
     atomic_init(&w->pending, w->distinct);
     fill_filter(w);
+    if (w->second)
+        fill_second(w);
     fill_directory(w);
     return true;
 }
@@ -236,4 +249,5 @@ void free_wanted(struct wanted *w)
     free(w->where);
     free(w->directory);
     free(w->filter);
+    free(w->second);
 }

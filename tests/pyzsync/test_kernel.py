@@ -577,6 +577,25 @@ class TestKernel:
         matcher.scan(bytes(10_000), 0)
         assert (matcher.pending, matcher.hashed) == (count, 64)
 
+    # ---- many
+
+    def test_a_few_of_a_million_wanted_blocks(self, kernel):
+        # So many that what passes the filter is looked for in a second one.
+        count, width = (1 << 20) + 500, 8
+        weak = np.frombuffer(noise(4 * count, 2), "<u4").copy()
+        strong = np.frombuffer(noise(width * count, 3), np.uint8).reshape(-1, width).copy()
+        old = noise(200 * LEAF, 4)
+        places, at = list(range(0, count, count // 99))[:99], list(range(0, 99 * LEAF, LEAF))
+        for place, start in zip(places, at, strict=True):
+            block = old[start + 7 : start + 7 + LEAF]
+            weak[place] = weak_sum(block)
+            strong[place] = np.frombuffer(blake3(block).digest(), np.uint8)[:width]
+        matcher = kernel.Matcher(weak.tobytes(), strong.tobytes(), width, LEAF)
+        matcher.scan(old, 0)
+        found = np.frombuffer(matcher.offsets(), "<i8")
+        assert np.flatnonzero(found >= 0).tolist() == places
+        assert found[places].tolist() == [start + 7 for start in at]
+
     # ---- ranges
 
     @given(
