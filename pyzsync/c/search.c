@@ -304,7 +304,7 @@ static struct stop roll(struct scan *s, int64_t position)
     struct queue q = {.patience = 1};
     struct hit hits[MOST_SWEEP + 1];
     uint32_t sum = block_sum(s->data + position, s->w->block);
-    for (int64_t most = FIRST_SWEEP;; most = 2 * most < MOST_SWEEP ? 2 * most : MOST_SWEEP) {
+    for (int64_t most = position ? FIRST_SWEEP : MOST_SWEEP;; most = 2 * most < MOST_SWEEP ? 2 * most : MOST_SWEEP) {
         int64_t count = s->last - position < most ? s->last - position : most;
         size_t found = v->sweep(s->w, s->data + position, (size_t)count, &sum, hits);
         bool end = position + count == s->last; /* its window is the last, there is no next sum */
