@@ -46,19 +46,29 @@ def tree(executor: Executor, path: str) -> dict[str, float]:
 
 
 def search(executor: Executor, old_path: str, new_path: str) -> dict[str, float]:
-    """Roll over all of OLD, with all leaves of NEW."""
+    """Hash OLD, as a client does that has no tree of it, then search as with a stored one."""
     old, target, blueprint = _begin(executor, old_path, new_path)
     started = time.perf_counter()
-    roll(blueprint, target, old.read, old.length, target.base, executor)
-    return _found(blueprint, started)
+    own = hash_pieces(old.read, old.length, executor)
+    return _searched(executor, old, own, target, blueprint, started)
 
 
 def stored(executor: Executor, old_path: str, new_path: str) -> dict[str, float]:
     """Compare with OLD's tree, slide its sums, roll over what is left."""
     old, target, blueprint = _begin(executor, old_path, new_path)
     own = hash_pieces(old.read, old.length, executor)
+    return _searched(executor, old, own, target, blueprint, time.perf_counter())
+
+
+def _searched(
+    executor: Executor,
+    old: File,
+    own: HashTree,
+    target: Target,
+    blueprint: Blueprint,
+    started: float,
+) -> dict[str, float]:
     level = target.base
-    started = time.perf_counter()
     compare_same_offset(blueprint, target, own, level)
     slide(blueprint, target, own, 0, level)
     roll(blueprint, target, old.read, old.length, level, executor)

@@ -116,8 +116,7 @@ class Matcher:
         What lies before offset `done` (if negative: before `base`) has been scanned.
         """
         view = as_bytes(data)
-        if not 0 <= base <= _MAX_OFFSET - view.size:
-            raise ValueError("base must not be negative, nor base + len(data) exceed 2**63 - 1")
+        self._check_base(view, base)
         positions = view.size - self._block + 1
         if positions <= 0 or not self._sample.size:
             return
@@ -130,12 +129,31 @@ class Matcher:
                 self._where[place] = min(self._where[place], base + position)
             self.hashed += scan.hashed
 
+    def scan_ranges(self, data: Data, base: int, ranges: Data, done: int = -1, /) -> None:
+        """Scan each of some ranges of offsets (int64: start, stop), all in `data`, by itself."""
+        view = as_bytes(data)
+        self._check_base(view, base)
+        packed = as_bytes(ranges)
+        if packed.size % 16:
+            raise ValueError("ranges must hold 16 bytes for each range")
+        rows = packed.view("<i8").reshape(-1, 2)
+        if (rows[:, 0] < base).any() or (rows[:, 1] < rows[:, 0]).any():
+            raise ValueError("a range must not begin before base, nor end before it begins")
+        for start, stop in rows.tolist():
+            if start - base < view.size:
+                self.scan(view[start - base : stop - base], start, done)
+
     def offsets(self) -> bytes:
         """An int64 for each wanted block: the least offset where it was found, or -1."""
         with self._lock:
             where = self._where[self._which]
         where[where == _MAX_OFFSET] = -1
         return where.astype("<i8", copy=False).tobytes()
+
+    @staticmethod
+    def _check_base(view: NDArray[np.uint8], base: int) -> None:
+        if not 0 <= base <= _MAX_OFFSET - view.size:
+            raise ValueError("base must not be negative, nor base + len(data) exceed 2**63 - 1")
 
     def _scan(self, scan: _Scan, positions: int) -> None:
         view = scan.view

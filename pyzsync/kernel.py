@@ -12,6 +12,8 @@ Data comes in as any contiguous buffer and goes out as packed bytes, numbers lit
                                     -> the same of the level above; each child covers child_size
                                        bytes, all of them `length`; FANOUT children a node
     equal_rows(a, b, width)         -> one byte a row of `width` bytes: 1 where a and b are equal
+    Join(flags, weak, strong, width)
+                                    where wanted nodes are among old ones, see below
     Matcher(weak, strong, width, block)
                                     the rolling search for wanted blocks, see below
 
@@ -21,14 +23,24 @@ The C kernel gives up the GIL in every call. The twin works in slices, and numpy
 most of its steps, but it still competes for it: hand it no more than a window (2 MiB) a call, so
 that other threads get their turn in between.
 
+Join. Of n nodes with these hashes (4 and `width` bytes each, width 4 to 32; the buffers are kept,
+not copied) those are wanted whose byte of `flags` is not 0. `feed(weak, strong, width, place)`
+takes old nodes, the first of which is at `place`; any number of threads may do so, in any order.
+`places()` is an int32 for each of the n nodes: the least place where an old one is equal to it, or
+-1. Nodes are equal if their weak sums are and the strong bytes that both have. The weak sum and the
+first four strong bytes are a node's key: a wanted node that differs from one before it with the
+same key is not looked for (chance makes none; crafted ones cost no more time than others).
+
 Matcher. Each of the n wanted blocks is `block` = LEAF * FANOUT**k bytes long; `weak` has 4*n
 bytes, `strong` `width`*n (1 to 32 each: the digest of a leaf or a node, cut; the buffer is kept,
 not copied). `scan(data, base, done)` tries the windows of data from the left. After a match it
 tries the window right behind; if that matches too, it passes over those between them, so that where
 files agree it need not roll. `base` is the offset of data[0] in what is being scanned, and pieces
-of it must overlap by block-1 bytes. `offsets()` is an int64 for each wanted block: the least offset
-where it was found, or -1; equal wanted blocks share one find. `pending` is the number of distinct
-wanted blocks not yet found, `hashed` of windows whose strong hash decided.
+of it must overlap by block-1 bytes. `scan_ranges(data, base, ranges, done)` scans each of some
+ranges of offsets by itself: `ranges` has an int64 start and stop for each, and what data has not of
+them is left out. `offsets()` is an int64 for each wanted block: the least offset where it was
+found, or -1; equal wanted blocks share one find. `pending` is the number of distinct wanted blocks
+not yet found, `hashed` of windows whose strong hash decided.
 
 A block that was found is not looked for again, so that it does not hide others that overlap its
 copies. By itself that would let the result depend on which of two threads is quicker: a scan goes
@@ -55,7 +67,7 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["Matcher", "equal_rows", "hash_leaves", "hash_nodes", "name", "simd"]
+__all__ = ["Join", "Matcher", "equal_rows", "hash_leaves", "hash_nodes", "name", "simd"]
 
 _MODULES = {"c": "pyzsync._kernel", "numpy": "pyzsync._numpy_kernel"}
 
@@ -96,7 +108,7 @@ def _choose_simd(kernel: ModuleType, demand: str) -> str:
 
 
 if TYPE_CHECKING:
-    from pyzsync._kernel import Matcher, equal_rows, hash_leaves, hash_nodes, name
+    from pyzsync._kernel import Join, Matcher, equal_rows, hash_leaves, hash_nodes, name
 
     simd: str
 else:
@@ -106,4 +118,5 @@ else:
     hash_leaves = _kernel.hash_leaves
     hash_nodes = _kernel.hash_nodes
     equal_rows = _kernel.equal_rows
+    Join = _kernel.Join
     Matcher = _kernel.Matcher

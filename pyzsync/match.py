@@ -7,7 +7,6 @@ that are still unmatched, marks what it finds in the blueprint, and returns the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from pyzsync.blueprint import Blueprint
 from pyzsync.grid import FANOUT, node_size
 from pyzsync.hashes import Hashes
+from pyzsync.kernel import Join
 from pyzsync.lookup import Lookup
 from pyzsync.runs import Mask
 from pyzsync.target import Target
@@ -57,63 +57,22 @@ def slide(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, le
 
 
 def _join(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, level: int) -> int:
-    """Match nodes of ``level`` with the old tree's nodes of that level, wherever they are.
-
-    The finds are compared in order at the end, when the old tree is passed over once more.
-    """
+    """Match nodes of ``level`` with the old tree's nodes of that level, wherever they are."""
     mask = _wanted(blueprint, target, level)
     if not old.has(level) or not mask.any():
         return 0
     wanted, have, found = target.hashes(level), old.hashes(level), 0
-    source = _first_places(wanted, mask, old, level)
+    join = Join(mask.data, wanted.weak.data, wanted.strong.data, wanted.width)
+    for part in _chunks(len(have)):
+        join.feed(have.weak[part].data, have.strong[part].data, have.width, part.start)
+        old.rest()
+    source = np.frombuffer(join.places(), dtype="<i4")
+    del join
     for part in _chunks(len(source)):
         nodes = np.flatnonzero(source[part] >= 0) + part.start
         places = source[nodes].astype(np.int64)
-        same = _equal(wanted, nodes, have, places)
-        nodes, places = nodes[same], places[same]
         found += blueprint.fill("slide", level, nodes, old_base + places * node_size(level))
-        old.rest()
     return found
-
-
-def _first_places(wanted: Hashes, mask: Mask, old: HashTree, level: int) -> NDArray[np.int32]:
-    """For each node in ``mask`` the first old node whose key is the same, or -1.
-
-    One share of the keys after the other, by their first bits: tables of all of millions of nodes
-    would take a hundred bytes each.
-    """
-    keys = _all_keys(old, level)
-    source = np.full(len(mask), -1, dtype=np.int32)
-    bits = (int(np.count_nonzero(mask)) // (2 * _CHUNK)).bit_length()
-    for share in range(1 << bits):
-        nodes = np.flatnonzero(mask & _in_share(wanted.weak, bits, share))
-        if not len(nodes):
-            continue
-        places = np.flatnonzero(_in_share(keys, bits, share))
-        lookup = Lookup(_keys(wanted.take(nodes)))
-        where = np.full(len(lookup.keys), -1, dtype=np.int64)
-        for part in _chunks(len(places)):
-            _keep_first(where, *lookup.find(keys[places[part]]), part.start)
-        at = where[lookup.inverse]
-        source[nodes[at >= 0]] = places[at[at >= 0]]
-    return source
-
-
-def _all_keys(old: HashTree, level: int) -> NDArray[np.uint64]:
-    have = old.hashes(level)
-    keys = np.empty(len(have), dtype=np.uint64)
-    for part in _chunks(len(have)):
-        keys[part] = _keys(have[part])
-        old.rest()
-    return keys
-
-
-def _in_share(column: NDArray[np.unsignedinteger[Any]], bits: int, share: int) -> Mask:
-    """Which numbers begin with these bits? A key begins with its node's weak sum."""
-    if not bits:
-        return np.ones(len(column), dtype=np.bool_)
-    mask: Mask = column >> column.dtype.type(8 * column.itemsize - bits) == share
-    return mask
 
 
 def _slide_sums(
@@ -190,13 +149,6 @@ def _equal(a: Hashes, a_nodes: NDArray[np.int64], b: Hashes, b_nodes: NDArray[np
     for part in _chunks(len(a_nodes)):
         same[part] = a.take(a_nodes[part]).equal(b.take(b_nodes[part]))
     return same
-
-
-def _keys(hashes: Hashes) -> NDArray[np.uint64]:
-    """64 bits of each node: its weak sum and the first four strong bytes."""
-    strong = np.ascontiguousarray(hashes.strong[:, :4]).view("<u4")[:, 0]
-    keys: NDArray[np.uint64] = hashes.weak.astype(np.uint64) << np.uint64(32) | strong
-    return keys
 
 
 def _keep_first(

@@ -2,7 +2,8 @@
 
 `make fuzz` runs it; `python -m tests.fuzz --seconds 600 --seed 7` does so longer, from another
 seed. What it makes is random in structure, not only in bytes: repeats, runs, shifted copies,
-windows of equal weak sum, wanted blocks with a false strong hash, pieces in any order. The first
+windows of equal weak sum, wanted blocks with a false strong hash, nodes that share keys, pieces in
+any order. The first
 difference ends it with the seed that makes it again.
 """
 
@@ -104,8 +105,12 @@ def make_search(rng):
 def search(kernel, arguments, pieces):
     matcher = kernel.Matcher(*arguments)
     states = []
-    for piece in pieces:
-        matcher.scan(*piece)
+    for data, base, done in pieces:
+        if len(data) % 3:
+            matcher.scan(data, base, done)
+        else:  # two parts of it, and one that reaches beyond its end
+            cuts = (base, base + len(data) // 2, base + len(data) // 3, base + 2 * len(data))
+            matcher.scan_ranges(data, base, np.array(cuts, "<i8").tobytes(), done)
         states.append((matcher.offsets(), int(matcher.pending), int(matcher.hashed)))
     return states
 
@@ -133,11 +138,49 @@ def make_rows(rng):
     return left, bytes(right), width
 
 
+def make_join(rng):
+    """Columns of nodes that have much in common, some of which are crafted to share keys."""
+    width, old_width = rng.randrange(4, 33), rng.randrange(4, 33)
+    pool = [rng.randbytes(36) for _ in range(rng.randrange(1, 300))]
+    for i in range(len(pool)):
+        if rng.random() < 0.2:
+            pool[i] = rng.choice(pool)[: rng.randrange(37)].ljust(36, b"x")
+
+    def made(width):
+        rows = []
+        for _ in range(rng.randrange(6)):
+            start = rng.randrange(len(pool))
+            rows += pool[start : start + rng.randrange(1, 200)]
+        weak = b"".join(row[:4] for row in rows)
+        return weak, b"".join(row[4 : 4 + width] for row in rows), width
+
+    wanted, parts, place = made(width), [], 0
+    for _ in range(rng.randrange(4)):
+        parts.append((*made(old_width), place))
+        place += len(parts[-1][0]) // 4
+    rng.shuffle(parts)
+    flags = bytes(rng.random() < 0.7 for _ in range(len(wanted[0]) // 4))
+    return (flags, *wanted), parts
+
+
+def join(kernel, arguments, parts):
+    made = kernel.Join(*arguments)
+    for part in parts:
+        made.feed(*part)
+    return made.places()
+
+
 def run_once(seed, variants):
     """One round of everything; AssertionError at the first difference."""
     rng = random.Random(seed)
     data = make_data(rng, rng.randrange(40_000))[rng.randrange(64) :]
-    for work, made in ((search, make_search(rng)), (hashes, (data,)), (rows, make_rows(rng))):
+    rounds = (
+        (search, make_search(rng)),
+        (hashes, (data,)),
+        (rows, make_rows(rng)),
+        (join, make_join(rng)),
+    )
+    for work, made in rounds:
         results = {
             name: variant(lambda kernel, work=work, made=made: work(kernel, *made))
             for name, variant in variants.items()

@@ -63,6 +63,7 @@ WORLDLY = {
 WORLDLY_ALLOWED = {
     ("pyzsync/kernel.py", "os"): "reads the demand in PYZSYNC_KERNEL",
     ("pyzsync/_numpy_matcher.py", "threading"): "a lock, so that a matcher may be shared as in C",
+    ("pyzsync/_numpy_join.py", "threading"): "as above",
     ("protocol/paths.py", "os"): "fsencode and fsdecode, which touch no file",
     ("protocol/fields.py", "os"): "fsdecode, which touches no file",
 }
@@ -72,6 +73,7 @@ UNMIRRORED = {
     "pyzsync/_numpy_kernel.py": "the tests of kernel.py run over both kernels",
     "pyzsync/_numpy_hashes.py": "as above",
     "pyzsync/_numpy_matcher.py": "as above",
+    "pyzsync/_numpy_join.py": "as above",
     "pyzsync_daemon/__main__.py": "one line; tests/pyzsync_daemon/cli/test_init.py runs it",
     "pyzsync_daemon/client/effects.py": "values only, no behaviour",
     "pyzsync_daemon/client/interfaces.py": "protocol classes only, held by mypy",

@@ -62,6 +62,11 @@ static inline uint32_t load32(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+static inline uint64_t load64(const uint8_t *p)
+{
+    return load32(p) | (uint64_t)load32(p + 4) << 32;
+}
+
 static inline void store32(uint8_t *p, uint32_t v)
 {
     for (int i = 0; i < 4; i++)

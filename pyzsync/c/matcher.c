@@ -83,6 +83,21 @@ static void matcher_dealloc(PyObject *self)
 
 /* ---- what it does ---- */
 
+static bool check_base(const Py_buffer *data, long long base)
+{
+    return (base >= 0 && base <= INT64_MAX - data->len) ||
+           fail("base must not be negative, nor base + len(data) exceed 2**63 - 1");
+}
+
+/* What a scan that hashed so many windows returns; -1: it had no memory. */
+static PyObject *counted(Matcher *m, int64_t hashed)
+{
+    if (hashed < 0)
+        return PyErr_NoMemory();
+    atomic_fetch_add_explicit(&m->hashed, hashed, memory_order_relaxed);
+    return Py_NewRef(Py_None);
+}
+
 static PyObject *matcher_scan(PyObject *self, PyObject *args)
 {
     Py_buffer data;
@@ -91,20 +106,63 @@ static PyObject *matcher_scan(PyObject *self, PyObject *args)
         return NULL;
     Matcher *m = (Matcher *)self;
     int64_t hashed = 0;
-    bool fits = base >= 0 && base <= INT64_MAX - data.len;
+    bool fits = check_base(&data, base);
     if (fits) {
         Py_BEGIN_ALLOW_THREADS
         hashed = search(&m->wanted, data.buf, (size_t)data.len, base, done < 0 ? base : done);
         Py_END_ALLOW_THREADS
-    } else
-        fail("base must not be negative, nor base + len(data) exceed 2**63 - 1");
+    }
     PyBuffer_Release(&data);
-    if (!fits)
+    return fits ? counted(m, hashed) : NULL;
+}
+
+/* Do these rows of two int64 lie at or behind `base`, and none ends before it begins? */
+static bool check_ranges(const Py_buffer *ranges, long long base)
+{
+    if (ranges->len % 16)
+        return fail("ranges must hold 16 bytes for each range");
+    const uint8_t *at = ranges->buf, *end = at + ranges->len;
+    for (; at < end; at += 16) {
+        int64_t start = (int64_t)load64(at), stop = (int64_t)load64(at + 8);
+        if (start < base || stop < start)
+            return fail("a range must not begin before base, nor end before it begins");
+    }
+    return true;
+}
+
+/* Each as a scan of its own. What the data do not have is left out. The windows hashed, or -1. */
+static int64_t scan_ranges(Matcher *m, const Py_buffer *data, int64_t base, const Py_buffer *ranges,
+                           int64_t done)
+{
+    const uint8_t *at = ranges->buf, *range_end = at + ranges->len;
+    int64_t end = base + data->len, hashed = 0, found = 0;
+    for (; at < range_end && found >= 0; at += 16, hashed += found) {
+        int64_t start = (int64_t)load64(at), stop = (int64_t)load64(at + 8);
+        stop = stop < end ? stop : end;
+        found = start >= stop ? 0
+                              : search(&m->wanted, (const uint8_t *)data->buf + (start - base),
+                                       (size_t)(stop - start), start, done < 0 ? start : done);
+    }
+    return found < 0 ? -1 : hashed;
+}
+
+static PyObject *matcher_scan_ranges(PyObject *self, PyObject *args)
+{
+    Py_buffer data, ranges;
+    long long base, done = -1;
+    if (!PyArg_ParseTuple(args, "y*Ly*|L:scan_ranges", &data, &base, &ranges, &done))
         return NULL;
-    if (hashed < 0)
-        return PyErr_NoMemory();
-    atomic_fetch_add_explicit(&m->hashed, hashed, memory_order_relaxed);
-    return Py_NewRef(Py_None);
+    Matcher *m = (Matcher *)self;
+    int64_t hashed = 0;
+    bool fits = check_base(&data, base) && check_ranges(&ranges, base);
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        hashed = scan_ranges(m, &data, base, &ranges, done);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&ranges);
+    PyBuffer_Release(&data);
+    return fits ? counted(m, hashed) : NULL;
 }
 
 static PyObject *matcher_offsets(PyObject *self, PyObject *unused)
@@ -141,6 +199,9 @@ static PyMethodDef matcher_methods[] = {
      "scan($self, data, base, done=-1, /)\n--\n\n"
      "Try the windows of data, whose first byte has offset base. What lies before offset done\n"
      "(if negative: before base) has been scanned."},
+    {"scan_ranges", matcher_scan_ranges, METH_VARARGS,
+     "scan_ranges($self, data, base, ranges, done=-1, /)\n--\n\n"
+     "Scan each of some ranges of offsets (int64: start, stop), all in data, by itself."},
     {"offsets", matcher_offsets, METH_NOARGS,
      "offsets($self, /)\n--\n\nAn int64 for each wanted block: an offset where it was found, or -1."},
     {0},

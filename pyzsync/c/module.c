@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "joiner.h"
 #include "matcher.h"
 #include "rows.h"
 #include "tree.h"
@@ -168,7 +169,7 @@ static int kernel_exec(PyObject *module)
     while (!(*best)->runs())
         best++;
     use_variant(*best);
-    return add_matcher(module) < 0 ? -1 : PyModule_AddStringConstant(module, "name", "c");
+    return add_joiner(module) < 0 || add_matcher(module) < 0 ? -1 : PyModule_AddStringConstant(module, "name", "c");
 }
 
 static PyMethodDef kernel_methods[] = {

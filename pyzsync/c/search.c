@@ -257,6 +257,21 @@ static int64_t run_end(const struct scan *s, int64_t position)
     return end - s->data - (int64_t)s->w->block + 1;
 }
 
+/* Keep what passes the second filter too, if there is one. */
+static size_t pass_again(const struct wanted *w, struct hit *hits, size_t count)
+{
+    if (!w->second)
+        return count;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        __builtin_prefetch(w->second + second_word(hits[i].sum));
+    for (size_t i = 0; i < count; i++) {
+        hits[kept] = hits[i];
+        kept += passes_again(w, hits[i].sum);
+    }
+    return kept;
+}
+
 /* Look up what a sweep from `position` let pass: does it end here? */
 static struct stop try_hits(struct scan *s, struct queue *q, int64_t position, const struct hit *hits,
                             size_t count)
@@ -289,12 +304,13 @@ static struct stop roll(struct scan *s, int64_t position)
     struct queue q = {.patience = 1};
     struct hit hits[MOST_SWEEP + 1];
     uint32_t sum = block_sum(s->data + position, s->w->block);
-    for (int64_t most = FIRST_SWEEP;; most = 2 * most < MOST_SWEEP ? 2 * most : MOST_SWEEP) {
+    for (int64_t most = position ? FIRST_SWEEP : MOST_SWEEP;; most = 2 * most < MOST_SWEEP ? 2 * most : MOST_SWEEP) {
         int64_t count = s->last - position < most ? s->last - position : most;
         size_t found = v->sweep(s->w, s->data + position, (size_t)count, &sum, hits);
         bool end = position + count == s->last; /* its window is the last, there is no next sum */
         if (end && passes(s->w, sum))
             hits[found++] = (struct hit){(uint32_t)count, sum};
+        found = pass_again(s->w, hits, found);
         struct stop stop = try_hits(s, &q, position, hits, found);
         if (stop.why != END || s->no_memory)
             return stop;

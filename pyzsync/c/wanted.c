@@ -1,18 +1,17 @@
-#define _DEFAULT_SOURCE
 #include "wanted.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "table.h"
 #include "weak.h"
 
 enum {
-    MIN_FILTER_BITS = 10, /* words: 4 KiB, */
+    MIN_FILTER_BITS = 12, /* words: 16 KiB, */
     MAX_FILTER_BITS = 20, /* up to 4 MiB: it should stay in the caches */
     MAX_DIRECTORY_BITS = 16, /* 256 KiB: within an entry, the place is guessed */
+    TWICE = 1 << 20,         /* blocks from which on the second filter pays */
     STEPS = 32,              /* places looked at before bisection is quicker */
-    HUGE = 1 << 21,          /* a huge page */
 };
 
 static const uint8_t *strong_at(const struct wanted *w, uint32_t place)
@@ -174,6 +173,13 @@ static void fill_filter(struct wanted *w)
     }
 }
 
+static void fill_second(struct wanted *w)
+{
+    memset(w->second, 0, sizeof *w->second << SECOND_BITS);
+    for (uint32_t place = 0; place < w->distinct; place++)
+        w->second[second_word(w->sums[place])] |= second_mask(w->sums[place]);
+}
+
 static void fill_directory(struct wanted *w)
 {
     uint32_t slots = UINT32_C(1) << (32 - w->directory_shift), place = 0;
@@ -194,22 +200,6 @@ static int bits_for(uint32_t count, int least, int most)
     return bits;
 }
 
-/* Memory for a table that is read all over: in huge pages, if the system has them, or most of the time goes
- * into looking up pages. */
-static void *new_table(size_t count, size_t size)
-{
-    size_t bytes = (count ? count : 1) * size;
-    if (bytes < HUGE)
-        return malloc(bytes);
-    bytes = (bytes + HUGE - 1) / HUGE * HUGE;
-    void *table = aligned_alloc(HUGE, bytes);
-#ifdef MADV_HUGEPAGE
-    if (table)
-        madvise(table, bytes, MADV_HUGEPAGE); /* a wish: without it all works as well */
-#endif
-    return table;
-}
-
 static bool allocate(struct wanted *w)
 {
     int filter_bits = bits_for(w->count, MIN_FILTER_BITS, MAX_FILTER_BITS);
@@ -222,7 +212,10 @@ static bool allocate(struct wanted *w)
     w->where = new_table(w->count, sizeof *w->where);
     w->directory = new_table(((size_t)1 << directory_bits) + 1, sizeof *w->directory);
     w->filter = new_table((size_t)1 << filter_bits, sizeof *w->filter);
-    return w->which && w->sums && w->sample && w->where && w->directory && w->filter;
+    bool twice = w->count >= TWICE;
+    w->second = twice ? new_table((size_t)1 << SECOND_BITS, sizeof *w->second) : NULL;
+    return w->which && w->sums && w->sample && w->where && w->directory && w->filter &&
+           (w->second || !twice);
 }
 
 bool make_wanted(struct wanted *w, const uint8_t *weak)
@@ -242,6 +235,8 @@ bool make_wanted(struct wanted *w, const uint8_t *weak)
         atomic_init(&w->where[place], NOWHERE);
     atomic_init(&w->pending, w->distinct);
     fill_filter(w);
+    if (w->second)
+        fill_second(w);
     fill_directory(w);
     return true;
 }
@@ -254,4 +249,5 @@ void free_wanted(struct wanted *w)
     free(w->where);
     free(w->directory);
     free(w->filter);
+    free(w->second);
 }

@@ -25,6 +25,7 @@ struct wanted {
     int directory_shift;
     uint32_t *filter; /* see `passes` */
     int filter_shift;
+    uint32_t *second; /* see `passes_again`; NULL where it would not pay */
 };
 
 #define NOWHERE INT64_MAX
@@ -38,6 +39,27 @@ static inline bool passes(const struct wanted *w, uint32_t sum)
 {
     uint32_t mix = sum * FILTER_MIX, word = w->filter[sum >> w->filter_shift];
     return (word << (mix >> 27)) & (word << (mix >> 22 & 31)) & UINT32_C(1) << 31;
+}
+
+/* Where millions of blocks are wanted, one window in thirty passes the filter by chance, and to look each up
+ * is a wait for the main memory. So they are asked for in another filter first, that is independent. */
+#define SECOND_BITS 19
+#define SECOND_MIX UINT32_C(0x85EBCA6B)
+
+static inline uint32_t second_word(uint32_t sum)
+{
+    return sum * SECOND_MIX >> (32 - SECOND_BITS);
+}
+
+static inline uint32_t second_mask(uint32_t sum)
+{
+    uint32_t mix = (sum ^ sum >> 15) * SECOND_MIX * FILTER_MIX;
+    return UINT32_C(1) << (mix >> 27) | UINT32_C(1) << (mix >> 22 & 31);
+}
+
+static inline bool passes_again(const struct wanted *w, uint32_t sum)
+{
+    return (~w->second[second_word(sum)] & second_mask(sum)) == 0;
 }
 
 /* False if there is no memory. `w` is all zero but for strong, width, block and count; `weak` has four

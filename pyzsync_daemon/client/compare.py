@@ -7,9 +7,12 @@ import stat
 from dataclasses import dataclass, replace
 
 from protocol.messages import Change, Kind
-from pyzsync import HashTree, ShortRead, hash_stream
+from pyzsync import HashTree, ShortRead
+from pyzsync.parallel import hash_pieces
 from pyzsync_daemon.client.index import Record
 from pyzsync_daemon.client.replica import Replica
+from pyzsync_daemon.cores import AHEAD, cores
+from pyzsync_daemon.files.fully import read_fully
 from pyzsync_daemon.files.root import Fingerprint
 
 # An edit within one tick of the file system's clock leaves the times as they were. The coarsest
@@ -89,9 +92,17 @@ def hash_file(replica: Replica, path: str) -> tuple[Fingerprint, HashTree] | Non
 
 
 def hash_descriptor(fd: int, length: int, base: int | None = None) -> HashTree | None:
-    """The tree of an open file from where it stands; None if it has not ``length`` bytes."""
+    """The tree of an open file, made on all cores if it is large.
+
+    None if it has not ``length`` bytes.
+    """
+
+    def read(offset: int, size: int) -> bytes:
+        return read_fully(fd, offset, size)
+
     try:
-        return hash_stream(lambda size: os.read(fd, size), length, base)
+        with cores(length) as executor:
+            return hash_pieces(read, length, executor, base, AHEAD)
     except ShortRead:
         return None
 

@@ -25,6 +25,7 @@ from pyzsync.grid import (
 )
 from pyzsync.runs import mask_of, runs_of
 from pyzsync_daemon.client import queries
+from pyzsync_daemon.cores import cores
 
 # Rolling at a coarse level saves the finer hashes of what was inserted or moved by odd bytes, at
 # the cost of reading what is unused once more. Measured: docs/design.md, "How many levels".
@@ -48,7 +49,7 @@ class Old(Protocol):
         ...
 
     def read(self, offset: int, size: int) -> bytes:
-        """Old bytes; fewer where a file has shrunk or gone."""
+        """Old bytes; fewer where a file has shrunk or gone. Called from several threads at once."""
         ...
 
 
@@ -125,7 +126,9 @@ class Search:
         if level == target.base:
             self._trees = None  # 24 bytes a leaf, and no longer needed
         if self._rolls_at(level):
-            found = roll(blueprint, target, self._old.read, self._old.length, level)
+            length = self._old.length
+            with cores(length) as executor:
+                found = roll(blueprint, target, self._old.read, length, level, executor)
             self._rolls = found > 0
 
     def _rolls_at(self, level: int) -> bool:

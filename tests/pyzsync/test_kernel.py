@@ -41,6 +41,10 @@ def wanted(blocks, width=WIDTH):
     return weak, b"".join(node_digest(block)[:width] for block in blocks), width
 
 
+def places(join):
+    return np.frombuffer(join.places(), "<i4").tolist()
+
+
 def offsets(matcher):
     return np.frombuffer(matcher.offsets(), "<i8").tolist()
 
@@ -65,6 +69,26 @@ def equal_weak_blocks(count):
         base[256:] += word if i < 120 else 1 - word
         blocks.append(base.tobytes())
     return blocks
+
+
+def joined(flags, wanted, old, width, old_width):
+    """The least places, as the contract words it; rows are pairs of a weak sum and strong bytes."""
+    common = min(width, old_width)
+    keys, places = {}, []
+    for flag, (weak, strong) in zip(flags, wanted, strict=True):
+        row = weak, strong[:common]
+        same = (
+            keys.setdefault((weak, strong[:4]), (weak, strong)) == (weak, strong) if flag else False
+        )
+        places.append(
+            next((i for i, (w, s) in enumerate(old) if (w, s[:common]) == row), -1) if same else -1
+        )
+    return places
+
+
+def columns(rows, width):
+    weak = np.array([weak for weak, _ in rows], "<u4").tobytes()
+    return weak, b"".join(strong for _, strong in rows), width
 
 
 class Model:
@@ -261,6 +285,78 @@ class TestKernel:
     def test_rows_of_wrong_sizes(self, kernel, arguments, message):
         with pytest.raises(ValueError, match=message):
             kernel.equal_rows(*arguments)
+
+    # ---- the join
+
+    @given(st.data(), st.sampled_from([4, 5, 8, 11, 20, 32]), st.sampled_from([4, 8, 13, 20, 32]))
+    def test_join_is_the_model(self, kernel, data, width, old_width):
+        # Few weak sums, and strong hashes that differ in one of the first bytes or the last one.
+        def rows(width):
+            strong = st.sampled_from([0, 3, width - 1]).flatmap(
+                lambda at: st.integers(0, 2).map(
+                    lambda value: bytes(at) + bytes([value]) + bytes(width - 1 - at)
+                )
+            )
+            return st.lists(st.tuples(st.sampled_from([0, 7, 2**32 - 1]), strong), max_size=80)
+
+        wanted, old = data.draw(rows(width)), data.draw(rows(old_width))
+        if data.draw(st.booleans()):  # runs that are the same in both
+            old += [(weak, strong[:old_width].ljust(old_width, b"\0")) for weak, strong in wanted]
+        flags = bytes(
+            data.draw(st.lists(st.integers(0, 1), min_size=len(wanted), max_size=len(wanted)))
+        )
+        join = kernel.Join(flags, *columns(wanted, width))
+        cut = data.draw(st.integers(0, len(old)))
+        join.feed(*columns(old[cut:], old_width), cut)
+        join.feed(*columns(old[:cut], old_width), 0)
+        assert places(join) == joined(flags, wanted, old, width, old_width)
+
+    def test_moved_runs_of_many_nodes_are_found(self, kernel):
+        count = 5000
+        strong, weak = noise(8 * count), noise(4 * count, 1)
+        order = np.concatenate((np.arange(2000, count), np.arange(2000)))
+        moved = np.frombuffer(strong, np.uint8).reshape(-1, 8)[order].tobytes()
+        join = kernel.Join(bytes([1]) * count, weak, strong, 8)
+        join.feed(np.frombuffer(weak, "<u4")[order].tobytes(), moved, 8, 0)
+        assert places(join) == np.argsort(order).tolist()
+
+    def test_what_is_not_wanted_hides_no_equal_node(self, kernel):
+        rows = [(1, b"aaaa"), (2, b"bbbb"), (2, b"bbbb")]
+        join = kernel.Join(b"\1\0\1", *columns(rows, 4))
+        join.feed(*columns([(1, b"aaaa"), (2, b"bbbb"), (2, b"bbbb")], 4), 5)
+        assert places(join) == [5, -1, 6]
+
+    def test_nothing_to_join(self, kernel):
+        join = kernel.Join(b"", b"", b"", 4)
+        join.feed(bytes(4), bytes(4), 4, 0)
+        join.feed(b"", b"", 4, 0)
+        assert places(join) == []
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ((b"", b"abc", b"", 4), "weak must hold 4 bytes for each block"),
+            ((b"", b"", b"", 3), "width must be 4 to 32"),
+            ((b"", b"", b"", 33), "width must be 4 to 32"),
+            ((b"1", bytes(4), b"abc", 4), "strong must hold width bytes for each node"),
+            ((b"1", bytes(4), bytes(8), 4), "strong must hold width bytes for each node"),
+            ((b"", bytes(4), bytes(4), 4), "flags must hold a byte for each node"),
+        ],
+    )
+    def test_joined_columns_of_wrong_sizes(self, kernel, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            kernel.Join(*arguments)
+        join = kernel.Join(b"", b"", b"", 4)
+        if "flags" not in message:
+            with pytest.raises(ValueError, match=message):
+                join.feed(*arguments[1:], 0)
+
+    @pytest.mark.parametrize("place", [-1, 2**31 - 2, 2**40])
+    def test_places_beyond_31_bits_are_refused(self, kernel, place):
+        join = kernel.Join(b"", b"", b"", 4)
+        join.feed(bytes(4), bytes(4), 4, 2**31 - 3)
+        with pytest.raises(ValueError, match="place is out of range"):
+            join.feed(bytes(4), bytes(4), 4, place)
 
     # ---- the search: results
 
@@ -481,6 +577,55 @@ class TestKernel:
         matcher.scan(bytes(10_000), 0)
         assert (matcher.pending, matcher.hashed) == (count, 64)
 
+    # ---- many
+
+    def test_a_few_of_a_million_wanted_blocks(self, kernel):
+        # So many that what passes the filter is looked for in a second one.
+        count, width = (1 << 20) + 500, 8
+        weak = np.frombuffer(noise(4 * count, 2), "<u4").copy()
+        strong = np.frombuffer(noise(width * count, 3), np.uint8).reshape(-1, width).copy()
+        old = noise(200 * LEAF, 4)
+        places, at = list(range(0, count, count // 99))[:99], list(range(0, 99 * LEAF, LEAF))
+        for place, start in zip(places, at, strict=True):
+            block = old[start + 7 : start + 7 + LEAF]
+            weak[place] = weak_sum(block)
+            strong[place] = np.frombuffer(blake3(block).digest(), np.uint8)[:width]
+        matcher = kernel.Matcher(weak.tobytes(), strong.tobytes(), width, LEAF)
+        matcher.scan(old, 0)
+        found = np.frombuffer(matcher.offsets(), "<i8")
+        assert np.flatnonzero(found >= 0).tolist() == places
+        assert found[places].tolist() == [start + 7 for start in at]
+
+    # ---- ranges
+
+    @given(
+        pieces, pieces, st.lists(st.integers(0, 5000), max_size=8), st.sampled_from([-1, 0, 700])
+    )
+    @settings(max_examples=40)
+    def test_ranges_are_scans_of_their_own(self, kernel, new, old, cuts, done):
+        new, old = assemble(new, LEAF), assemble(old, LEAF)
+        blocks = [new[at : at + LEAF] for at in range(0, len(new) - LEAF + 1, LEAF)]
+        one, all_at_once = (kernel.Matcher(*wanted(blocks), LEAF) for _ in range(2))
+        ranges = list(zip(sorted(cuts), sorted(cuts)[1:], strict=False))
+        for start, stop in ranges:
+            one.scan(old[start:stop], 1000 + start, done)
+        packed = (np.array(ranges, "<i8").reshape(-1, 2) + 1000).tobytes()
+        all_at_once.scan_ranges(old, 1000, packed, done)
+        assert state(all_at_once) == state(one)
+
+    @pytest.mark.parametrize(
+        ("ranges", "message"),
+        [
+            (bytes(15), "ranges must hold 16 bytes for each range"),
+            (np.array([6, 9, 4, 9], "<i8").tobytes(), "a range must not begin before base"),
+            (np.array([7, 6], "<i8").tobytes(), "nor end before it begins"),
+        ],
+    )
+    def test_ranges_out_of_order(self, kernel, ranges, message):
+        matcher = kernel.Matcher(*wanted([noise(LEAF)]), LEAF)
+        with pytest.raises(ValueError, match=message):
+            matcher.scan_ranges(bytes(2 * LEAF), 5, ranges)
+
     # ---- threads
 
     def test_other_threads_run_meanwhile(self, kernel):
@@ -529,11 +674,18 @@ class TestKernel:
 
     def test_signatures_are_those_of_the_twin(self, kernel):
         twin = import_module("pyzsync._numpy_kernel")
-        for name in ("hash_leaves", "hash_nodes", "equal_rows", "Matcher"):
+        for name in ("hash_leaves", "hash_nodes", "equal_rows", "Join", "Matcher"):
             ours, theirs = (inspect.signature(getattr(k, name)) for k in (kernel, twin))
             assert list(ours.parameters) == list(theirs.parameters)
-        for method in ("scan", "offsets"):
-            ours, theirs = (inspect.signature(getattr(k.Matcher, method)) for k in (kernel, twin))
+        methods = [
+            ("Matcher", "scan"),
+            ("Matcher", "offsets"),
+            ("Join", "feed"),
+            ("Join", "places"),
+        ]
+        for name, method in methods:
+            classes = (getattr(k, name) for k in (kernel, twin))
+            ours, theirs = (inspect.signature(getattr(each, method)) for each in classes)
             assert list(ours.parameters) == list(theirs.parameters)
 
     def test_arguments_have_no_keywords(self, kernel):
@@ -541,6 +693,8 @@ class TestKernel:
             kernel.hash_leaves(data=b"")
         with pytest.raises(TypeError):
             kernel.Matcher(b"", b"", 5, block=LEAF)
+        with pytest.raises(TypeError):
+            kernel.Join(b"", b"", b"", width=4)
 
 
 def test_the_multiplier_has_an_inverse():

@@ -212,4 +212,4 @@ def test_a_tree_rests_after_each_part(monkeypatch):
     compare_same_offset(blueprint, target, old, 0)
     assert len(rests) == 7
     slide(blueprint, target, old, 0, 0)
-    assert len(rests) == 7 + 7 + 8
+    assert len(rests) == 7 + 7

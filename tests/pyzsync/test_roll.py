@@ -8,7 +8,7 @@ import pytest
 from pyzsync.blueprint import Blueprint
 from pyzsync.grid import LEAF, WINDOW, node_size
 from pyzsync.match import compare_same_offset
-from pyzsync.roll import PIECE, roll, unused
+from pyzsync.roll import NEAR, PIECE, roll, unused
 from pyzsync.target import Target
 from pyzsync.tree import hash_stream
 
@@ -41,6 +41,10 @@ def search(new, *levels, base=0):
     for level in levels:
         target.add_level(tree, level)
     return Blueprint(len(new), base), target
+
+
+def rows(ranges):
+    return list(map(tuple, ranges.tolist()))
 
 
 def sources(blueprint, old):
@@ -149,18 +153,18 @@ def test_a_coarser_base():
 
 def test_unused_parts_are_widened_joined_and_long_enough():
     blueprint = Blueprint(4 * LEAF)
-    assert unused(blueprint, 2000, LEAF) == [(0, 2000)]
-    assert unused(blueprint, 511, LEAF) == []
+    assert rows(unused(blueprint, 2000, LEAF)) == [(0, 2000)]
+    assert rows(unused(blueprint, 511, LEAF)) == []
     nodes = np.arange(4)
     blueprint.fill("roll", 0, nodes, np.array([0, 512, 1024 + 100, 5000]))
     # Unused: 1024..1124, 1636..5000, 5512..9000; the first two touch once widened.
-    assert unused(blueprint, 9000, LEAF) == [(513, 9000)]
-    assert unused(blueprint, 5600, LEAF) == [(513, 5600)]
-    assert unused(blueprint, 4999, LEAF) == [(513, 4999)]
+    assert rows(unused(blueprint, 9000, LEAF)) == [(513, 9000)]
+    assert rows(unused(blueprint, 5600, LEAF)) == [(513, 5600)]
+    assert rows(unused(blueprint, 4999, LEAF)) == [(513, 4999)]
     wide = Blueprint(4 * LEAF)
     wide.fill("compare", 1, np.array([0]), np.array([4 * LEAF]))
-    assert unused(wide, 8 * LEAF, LEAF) == [(0, 4 * LEAF + 511)]
-    assert unused(wide, 20 * LEAF, LEAF) == [(0, 4 * LEAF + 511), (8 * LEAF - 511, 20 * LEAF)]
+    assert rows(unused(wide, 8 * LEAF, LEAF)) == [(0, 4 * LEAF + 511)]
+    assert rows(unused(wide, 20 * LEAF, LEAF)) == [(0, 4 * LEAF + 511), (8 * LEAF - 511, 20 * LEAF)]
 
 
 def test_short_unused_parts_share_a_batch():
@@ -182,6 +186,35 @@ def test_short_unused_parts_share_a_batch():
         assert roll(blueprint, target, Reader(old), len(old), 0, pool) == 0
     assert len(parts) == leaves // 4
     assert pool.batches == -(-sum(stop - start for start, stop in parts) // PIECE) == 3
+
+
+def test_parts_near_each_other_are_read_at_once():
+    old = random.Random(12).randbytes(400 * LEAF)
+    new = bytearray(old)
+    far = 120 + NEAR // LEAF
+    for leaf in (100, 120, far + 5):
+        new[leaf * LEAF] ^= 1
+    blueprint, target = search(bytes(new), 0)
+    compare_same_offset(blueprint, target, tree_of(old), 0)
+    reader = Reader(old)
+    assert roll(blueprint, target, reader, len(old), 0) == 0
+    ends = [(100, 121), (far + 5, far + 6)]
+    assert reader.reads == [
+        (first * LEAF - 511, (stop - first) * LEAF + 2 * 511) for first, stop in ends
+    ]
+
+
+def test_a_file_that_has_shrunk_is_searched_as_far_as_it_goes():
+    old = random.Random(13).randbytes(200 * LEAF)
+    new = bytearray(old)
+    new[20 * LEAF : 21 * LEAF] = old[40 * LEAF + 5 : 41 * LEAF + 5]
+    new[40 * LEAF : 41 * LEAF] = old[60 * LEAF + 5 : 61 * LEAF + 5]
+    new[60 * LEAF] ^= 1
+    blueprint, target = search(bytes(new), 0)
+    compare_same_offset(blueprint, target, tree_of(old), 0)
+    found = roll(blueprint, target, Reader(old[: 50 * LEAF]), len(old), 0)
+    assert found == LEAF
+    assert blueprint.source[[20, 40, 60]].tolist() == [40 * LEAF + 5, -1, -1]
 
 
 def test_offsets_beyond_4_gib():

@@ -1,0 +1,9 @@
+#ifndef PYZSYNC_JOINER_H
+#define PYZSYNC_JOINER_H
+
+#include <Python.h>
+
+/* Adds the type Join to the module; -1 and an exception if it cannot. */
+int add_joiner(PyObject *module);
+
+#endif
