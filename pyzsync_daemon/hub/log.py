@@ -26,7 +26,7 @@ from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.deltas import DeltaMaker
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.kept import Kept
-from pyzsync_daemon.hub.pushes import PUSH_CHANGES, Pushes
+from pyzsync_daemon.hub.pushes import LEARNED_BYTES, PUSH_CHANGES, Pushes, total
 
 PAGE_CHANGES = 1024  # encoding them takes some 20 ms of a thread; announcements hold no more
 PAGE_BYTES = 1 << 20  # what a slow client may have to send at once; about, and pushes come on top
@@ -56,13 +56,15 @@ Cursor = Live | Snapshot
 class Page:
     """Frames, the cursor behind them, and whether there is more to follow right now.
 
-    ``lacking``: deltas that its clients could use, should somebody have them made.
+    ``lacking``: deltas that its clients could use, should somebody have them made; ``room``: the
+    bytes of such that it may still take.
     """
 
     frames: tuple[bytes, ...] = field(repr=False)
     cursor: Cursor
     more: bool
     lacking: tuple[DeltaQuery, ...] = ()
+    room: int = LEARNED_BYTES
 
 
 class Place(NamedTuple):
@@ -109,11 +111,12 @@ class AnnounceLog:
         page = self._pages.get(place)
         if page is None or not page.lacking:
             return page
-        learned = self._pushes.learned(page.lacking)
+        learned = self._pushes.learned(page.lacking, page.room)
         if learned:
             frames = join(chain.from_iterable(learned.values()))
             lacking = tuple(query for query in page.lacking if query not in learned)
-            page = replace(page, frames=(*frames, *page.frames), lacking=lacking)
+            room = page.room - sum(map(total, learned.values()))
+            page = replace(page, frames=(*frames, *page.frames), lacking=lacking, room=room)
             self._pages.put(place, page)
         return page
 

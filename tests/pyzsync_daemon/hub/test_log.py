@@ -1,3 +1,4 @@
+import random
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +17,7 @@ from pyzsync_daemon.hub import log as log_module
 from pyzsync_daemon.hub.frames import keep_answers
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.log import AnnounceLog, Live, Snapshot
-from pyzsync_daemon.hub.pushes import PUSH_CHANGES
+from pyzsync_daemon.hub.pushes import LEARNED_BYTES, PUSH_CHANGES
 from pyzsync_daemon.hub.records import Record
 from pyzsync_daemon.hub.source import BlockSource
 
@@ -265,6 +266,25 @@ def test_what_one_client_had_made_the_page_learns_for_the_next(disk):
     assert second.lacking == ()
     assert log.follow(cursor) is second
     assert (log.made, source.deltas.searched.count) == (2, 1)  # the first page is the snapshot
+
+
+def test_what_a_page_learns_is_bounded_however_often_it_is_asked_for(disk):
+    source = source_of(disk)
+    log = AnnounceLog(disk.index, disk.store, source.deltas)
+    old = {path: disk.publish(path, path.encode() * 4000).version for path in "abc"}
+    cursor = caught_up(log)
+    queries = []
+    for seed, path in enumerate(old):
+        fresh = random.Random(seed).randbytes(LEARNED_BYTES // 3)
+        tree = disk.publish(path, path.encode() * 4000 + fresh)
+        queries.append(DeltaQuery(old[path], tree.version))
+    first = log.follow(cursor)
+    assert first.lacking == tuple(queries)
+    for query in queries:
+        assert source.answer(query).lasting
+        page = log.follow(cursor)
+    assert page.lacking == (queries[2],)
+    assert sum(map(len, page.frames)) <= LEARNED_BYTES + sum(map(len, first.frames))
 
 
 def test_the_version_that_a_replica_holds_follows_from_its_place(disk):
