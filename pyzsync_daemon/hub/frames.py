@@ -49,8 +49,8 @@ class FrameCache:
     """Answers by query: what is ``kept``, else what ``answer`` says.
 
     ``answer`` runs in ``executor`` (for deltas, which may take seconds, in ``slow``), once for all
-    equal queries in flight; who stops waiting does not stop it for the others. Used from one event
-    loop.
+    equal queries in flight; who stops waiting does not stop it for the others. ``refused`` counts
+    those that were told to do without a delta. Used from one event loop.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class FrameCache:
         self.hits = 0
         self.misses = 0
         self.coalesced = 0
+        self.refused = 0
         self._kept = kept
         self._executor = executor
         self._slow = slow or executor
@@ -82,6 +83,7 @@ class FrameCache:
         if self._flights.under_way(query):
             self.coalesced += 1
         elif isinstance(query, DeltaQuery) and self._searches == SEARCHES:
+            self.refused += 1
             return (encode(Failed(query, Code.NO_DELTA)),)
         else:
             self.misses += 1

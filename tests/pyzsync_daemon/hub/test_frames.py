@@ -91,6 +91,7 @@ async def test_more_deltas_than_may_wait_are_refused_for_now(source):
         await turns()
         (frame,) = await cache.get(queries[-1])
         assert decode_frame(frame) == (Failed(queries[-1], Code.NO_DELTA),)
+        assert (cache.refused, cache.misses) == (1, SEARCHES)
         joined = asyncio.create_task(cache.get(queries[0]))  # that is made anyway
         await turns()
         assert not joined.done()
