@@ -128,12 +128,7 @@ class AnnounceLog:
         are no longer in the log: the client has to start anew.
         """
         with self._lock:
-            page = self.known(place)
-            if page is None:
-                page = self._make(place)
-                self.made += 1
-                self._pages.put(place, page)
-            return page
+            return self.known(place) or self._shared(place) or self._made(place)
 
     def follow(self, cursor: Cursor) -> Page:
         """Return the page at ``cursor``, as ``page`` does."""
@@ -141,10 +136,26 @@ class AnnounceLog:
 
     # --- pages -----------------------------------------------------------------------------------
 
-    def _make(self, place: Place) -> Page:
+    def _shared(self, place: Place) -> Page | None:
+        """A page of a snapshot that began earlier is that of one which begins now, since all that
+        changed in between is announced to either; but for the last, which has a position."""
+        cursor, head = place.cursor, place.head
+        if isinstance(cursor, Live) or cursor.began == head:
+            return None
+        now = Place(replace(cursor, began=head), head, bare=False)
+        page = self.known(now) or self._made(now)
+        if isinstance(page.cursor, Live):
+            return None
+        return replace(page, cursor=replace(page.cursor, began=cursor.began))
+
+    def _made(self, place: Place) -> Page:
         if isinstance(place.cursor, Live):
-            return self._live(place.cursor, place.head, place.bare)
-        return self._snapshot(place.cursor, place.head)
+            page = self._live(place.cursor, place.head, place.bare)
+        else:
+            page = self._snapshot(place.cursor, place.head)
+        self.made += 1
+        self._pages.put(place, page)
+        return page
 
     def _live(self, cursor: Live, head: Position, bare: bool) -> Page:
         rows = self._index.since(cursor.seq, PAGE_CHANGES)

@@ -247,6 +247,31 @@ def test_what_is_pushed_goes_before_the_announcement(disk, log):
     assert isinstance(delta, Delta)
 
 
+def test_snapshots_that_began_at_different_times_share_all_pages_but_the_last(disk, monkeypatch):
+    """While a herd arrives the log grows: its news would wait behind a page for each of them."""
+    monkeypatch.setattr(log_module, "PAGE_CHANGES", 2)
+    log = AnnounceLog(disk.index, disk.store)
+    cursors = []
+    for path in "abcde":
+        disk.publish(path, path.encode())
+        cursors.append(log.start(None)[0])
+    firsts = [log.follow(cursor) for cursor in cursors]
+    assert log.made == 1
+    assert [page.cursor for page in firsts] == [Snapshot("b", each.began) for each in cursors]
+    assert all(page.frames is firsts[0].frames and page.more for page in firsts)
+    disk.publish("a", b"A")
+    for cursor in cursors:
+        said, place, more = [], cursor, True
+        while more:
+            page = log.follow(place)
+            said += [each for each in messages(page) if isinstance(each, Announce)]
+            place, more = page.cursor, page.more
+        positions = [each.position for each in said if each.position is not None]
+        assert positions == [cursor.began, disk.index.position()]
+        told = {change.path: change.version for each in said for change in each.changes}
+        assert told == {each: disk.index.get(each).change.version for each in "abcde"}
+
+
 def test_what_one_client_had_made_the_page_learns_for_the_next(disk):
     """Clients three versions behind: the first asks, the others find it pushed."""
     source = source_of(disk)
