@@ -2,7 +2,7 @@
 
 SIGTERM or SIGINT asks the daemon to drain, within a bounded time. Further ones change nothing: what
 runs us may send one to us and one to our process group, and that is no impatience. SIGUSR1 asks a
-hub for its counters.
+hub for its counters, and does nothing to a client.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ def run(start: Start[T], *, seconds: float, code: int = Exit.OK) -> T:
     """
     last_resort = threading.Timer(seconds, _leave, args=(code,))
     last_resort.daemon = True
+    # Its default is to kill: a client, or a hub that is asked before it listens.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
         return loop.run(_signalled(start, last_resort))
     finally:

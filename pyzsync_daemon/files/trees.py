@@ -79,9 +79,8 @@ class TreeStore:
     def drop(self, version: bytes) -> None:
         """Forget the tree of ``version``; who has loaded it may go on using it."""
         with self._lock:
-            self._open.pop(version, None)
             self._fresh.discard(version)
-        self._path(version).unlink(missing_ok=True)
+            self._remove(version)
 
     def versions(self) -> Iterator[bytes]:
         """The versions whose trees are on disk, in no order."""
@@ -100,9 +99,18 @@ class TreeStore:
             fresh, self._fresh = self._fresh, set()
         kept = keep | fresh | self._within(also, also_bytes)
         unwanted = [version for version in self.versions() if version not in kept]
+        dropped = 0
         for version in unwanted:
-            self.drop(version)
-        return len(unwanted)
+            with self._lock:
+                if version not in self._fresh:  # it may have been saved once more meanwhile
+                    self._remove(version)
+                    dropped += 1
+        return dropped
+
+    def _remove(self, version: bytes) -> None:
+        """With the lock held: who saves the same tree then finds it gone, and writes it."""
+        self._open.pop(version, None)
+        self._path(version).unlink(missing_ok=True)
 
     def _within(self, versions: Iterable[bytes], room: int) -> set[bytes]:
         """The first of some versions whose trees have room in so many bytes."""

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from protocol.errors import Code, ProtocolError
 from protocol.limits import MAX_FRAME
-from protocol.messages import Goodbye, Position, Query
+from protocol.messages import DeltaQuery, Goodbye, Position, Query
 from pyzsync_daemon.budget import Budget
 from pyzsync_daemon.hub.counters import Traffic
 from pyzsync_daemon.hub.log import Cursor, Page
@@ -155,10 +155,16 @@ class Connection:
 
     async def _answer(self, queries: list[Query]) -> None:
         """Make answers and send them. They count against the budget of all from before they are
-        made, by their weight, until they are sent."""
+        made, by their weight, until they are sent.
+
+        Not so a delta, which may be searched for as long as others' files take to send; of these a
+        connection makes one at a time.
+        """
+        made = [await self._services.answer(each) for each in queries if _is_slow(each)]
         async with self._services.answers.hold(sum(map(weight, queries))) as give_back:
-            answers = await asyncio.gather(*map(self._services.answer, queries))
-            self._outbox.put(chain.from_iterable(answers))
+            quick = (each for each in queries if not _is_slow(each))
+            made += await asyncio.gather(*map(self._services.answer, quick))
+            self._outbox.put(chain.from_iterable(made))
             await self._flush(give_back)
 
     async def _perform(self, effect: Start | Follow) -> None:
@@ -216,6 +222,10 @@ class Connection:
     def _log(self) -> structlog.stdlib.BoundLogger:
         logger: structlog.stdlib.BoundLogger = structlog.get_logger()
         return logger.bind(peer=_peer(self.websocket))
+
+
+def _is_slow(query: Query) -> bool:
+    return isinstance(query, DeltaQuery)
 
 
 def _peer(websocket: ServerConnection) -> str:

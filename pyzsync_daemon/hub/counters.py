@@ -36,7 +36,8 @@ class Counters:
     encodes: int  # block sets and deltas compressed and encoded
     cache_hits: int  # questions answered by what was kept,
     cache_misses: int  # by making the answer,
-    coalesced: int  # by waiting for an answer that was being made
+    coalesced: int  # by waiting for an answer that was being made,
+    deltas_refused: int  # or told to do without a delta, since too many were being made
     cache_bytes: int  # answers kept now
     pages: int  # pages of the announcement log encoded
     bytes_out: int  # frames handed to connections, before WebSocket headers and TLS

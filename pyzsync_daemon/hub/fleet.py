@@ -31,6 +31,10 @@ TURN: Final = 32
 ARRIVING: Final = 512
 RETURNS: Final = 400  # clients a second that are asked back: a third of a core, without TLS
 
+# Turns given out ahead, a minute of them; then the same are given once more. Nobody knows who asks:
+# one who knocks all the time would else have the others wait for an hour.
+TURNS: Final = 60 * RETURNS
+
 
 class Fleet:
     """All connections of one hub. ``refused`` counts the handshakes that were turned away."""
@@ -77,7 +81,10 @@ class Fleet:
     def _turn(self) -> float:
         """Seconds until a client that is sent away should come back: each has a turn of its own."""
         now = asyncio.get_running_loop().time()
-        self._turn_at = max(self._turn_at + 1 / RETURNS, now + self._settings.retry_after_s)
+        first = now + self._settings.retry_after_s
+        self._turn_at += 1 / RETURNS
+        if not first <= self._turn_at <= first + TURNS / RETURNS:
+            self._turn_at = first
         return self._turn_at - now
 
     async def handle(self, websocket: ServerConnection) -> None:

@@ -8,13 +8,19 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from protocol.messages import BlockQuery, DeltaQuery, HashQuery, Query
+from protocol.codec import encode
+from protocol.errors import Code
+from protocol.messages import BlockQuery, DeltaQuery, Failed, HashQuery, Query
 from pyzsync_daemon.flights import Flights
 from pyzsync_daemon.hub.kept import Kept
 
 # What an entry costs besides its frames: the query, its packed runs and the tables' slots. Counted
 # so that a million one-line files cannot take many times the bound.
 ENTRY_OVERHEAD = 512
+
+# Deltas under way. They are made one after the other, each in up to some seconds: who asks for one
+# more does without it, and is level sooner. So nobody can have the others wait for hours.
+SEARCHES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,8 @@ class FrameCache:
     """Answers by query: what is ``kept``, else what ``answer`` says.
 
     ``answer`` runs in ``executor`` (for deltas, which may take seconds, in ``slow``), once for all
-    equal queries in flight; who stops waiting does not stop it for the others. Used from one event
-    loop.
+    equal queries in flight; who stops waiting does not stop it for the others. ``refused`` counts
+    those that were told to do without a delta. Used from one event loop.
     """
 
     def __init__(
@@ -57,11 +63,13 @@ class FrameCache:
         self.hits = 0
         self.misses = 0
         self.coalesced = 0
+        self.refused = 0
         self._kept = kept
         self._executor = executor
         self._slow = slow or executor
         self._answer = answer
         self._flights: Flights[Query, Answer] = Flights()
+        self._searches = 0
 
     async def get(self, query: Query) -> tuple[bytes, ...]:
         """Return the encoded messages that answer ``query``; raise what ``answer`` raised."""
@@ -74,13 +82,24 @@ class FrameCache:
             return kept.frames
         if self._flights.under_way(query):
             self.coalesced += 1
+        elif isinstance(query, DeltaQuery) and self._searches == SEARCHES:
+            self.refused += 1
+            return (encode(Failed(query, Code.NO_DELTA)),)
         else:
             self.misses += 1
         return (await self._flights.join(query, lambda: self._launch(query))).frames
 
     def _launch(self, query: Query) -> asyncio.Future[Answer]:
-        executor = self._slow if isinstance(query, DeltaQuery) else self._executor
-        return asyncio.get_running_loop().run_in_executor(executor, self._make, query)
+        loop = asyncio.get_running_loop()
+        if not isinstance(query, DeltaQuery):
+            return loop.run_in_executor(self._executor, self._make, query)
+        search = loop.run_in_executor(self._slow, self._make, query)
+        self._searches += 1
+        search.add_done_callback(self._searched)
+        return search
+
+    def _searched(self, _: asyncio.Future[Answer]) -> None:
+        self._searches -= 1
 
     def _make(self, query: Query) -> Answer:
         answer = self._answer(query)

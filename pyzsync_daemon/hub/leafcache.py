@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from pyzsync.grid import LEAF, node_count, window_bytes
+from pyzsync.grid import FANOUT, LEAF, node_count, window_bytes
 from pyzsync.runs import Mask, Runs, mask_of, runs_of
 from pyzsync.tree import HashTree
 from pyzsync_daemon.hub.kept import Kept
-from pyzsync_daemon.hub.leaves import LeafReader, Piece
+from pyzsync_daemon.hub.leaves import LeafReader, Piece, whole_nodes
 
 MAX_BYTES: Final = 16 << 20
 """Eight whole windows: what is asked for by several at a time, not a copy of the tree."""
@@ -64,7 +64,9 @@ class LeafCache:
         return _cut(held.pieces, wanted), runs_of(wanted & ~held.mask)
 
     def _read(self, tree: HashTree, window: int, wanted: Mask, held: _Held) -> _Held:
-        near = mask_of(_joined(runs_of(wanted & ~held.mask)), len(wanted)) & ~held.mask
+        # Whole nodes, as they are read and checked: a leaf alone would keep its node's bytes alive.
+        runs = whole_nodes(_joined(runs_of(wanted & ~held.mask)), FANOUT**tree.base, len(wanted))
+        near = mask_of(runs, len(wanted)) & ~held.mask
         fresh, gone = self._reader.find(tree, window, runs_of(near))
         mask = held.mask | (near & ~mask_of(gone, len(near)))
         return _Held(mask, tuple(sorted((*held.pieces, *fresh))))

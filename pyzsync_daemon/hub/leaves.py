@@ -96,7 +96,7 @@ class LeafReader:
         count = node_count(size, 0)
         holds = np.zeros(count, dtype=np.bool_)
         read: list[Piece] = []
-        for start, stop in _spans(asked, FANOUT**tree.base, count):
+        for start, stop in whole_nodes(asked, FANOUT**tree.base, count):
             first = window * WINDOW_LEAVES + start
             wanted = min(stop * LEAF, size) - start * LEAF
             data = self._pread(fd, wanted, first * LEAF)
@@ -125,8 +125,8 @@ def _no_file(error: OSError) -> bool:
     return isinstance(error, gone) or error.errno in (errno.ELOOP, errno.ENXIO)
 
 
-def _spans(asked: Runs, unit: int, count: int) -> Runs:
-    """What to read for the asked leaves: whole nodes of ``unit`` leaves."""
+def whole_nodes(asked: Runs, unit: int, count: int) -> Runs:
+    """What to read for the asked leaves of ``count``: whole nodes of ``unit`` leaves."""
     spans: Runs = []
     for start, stop in asked:
         low, high = start // unit * unit, min(-(-stop // unit) * unit, count)

@@ -26,7 +26,7 @@ from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.deltas import DeltaMaker
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.kept import Kept
-from pyzsync_daemon.hub.pushes import PUSH_CHANGES, Pushes
+from pyzsync_daemon.hub.pushes import LEARNED_BYTES, PUSH_CHANGES, Pushes, total
 
 PAGE_CHANGES = 1024  # encoding them takes some 20 ms of a thread; announcements hold no more
 PAGE_BYTES = 1 << 20  # what a slow client may have to send at once; about, and pushes come on top
@@ -56,13 +56,15 @@ Cursor = Live | Snapshot
 class Page:
     """Frames, the cursor behind them, and whether there is more to follow right now.
 
-    ``lacking``: deltas that its clients could use, should somebody have them made.
+    ``lacking``: deltas that its clients could use, should somebody have them made; ``room``: the
+    bytes of such that it may still take.
     """
 
     frames: tuple[bytes, ...] = field(repr=False)
     cursor: Cursor
     more: bool
     lacking: tuple[DeltaQuery, ...] = ()
+    room: int = LEARNED_BYTES
 
 
 class Place(NamedTuple):
@@ -109,11 +111,12 @@ class AnnounceLog:
         page = self._pages.get(place)
         if page is None or not page.lacking:
             return page
-        learned = self._pushes.learned(page.lacking)
+        learned = self._pushes.learned(page.lacking, page.room)
         if learned:
             frames = join(chain.from_iterable(learned.values()))
             lacking = tuple(query for query in page.lacking if query not in learned)
-            page = replace(page, frames=(*frames, *page.frames), lacking=lacking)
+            room = page.room - sum(map(total, learned.values()))
+            page = replace(page, frames=(*frames, *page.frames), lacking=lacking, room=room)
             self._pages.put(place, page)
         return page
 
@@ -125,12 +128,7 @@ class AnnounceLog:
         are no longer in the log: the client has to start anew.
         """
         with self._lock:
-            page = self.known(place)
-            if page is None:
-                page = self._make(place)
-                self.made += 1
-                self._pages.put(place, page)
-            return page
+            return self.known(place) or self._shared(place) or self._made(place)
 
     def follow(self, cursor: Cursor) -> Page:
         """Return the page at ``cursor``, as ``page`` does."""
@@ -138,10 +136,26 @@ class AnnounceLog:
 
     # --- pages -----------------------------------------------------------------------------------
 
-    def _make(self, place: Place) -> Page:
+    def _shared(self, place: Place) -> Page | None:
+        """A page of a snapshot that began earlier is that of one which begins now, since all that
+        changed in between is announced to either; but for the last, which has a position."""
+        cursor, head = place.cursor, place.head
+        if isinstance(cursor, Live) or cursor.began == head:
+            return None
+        now = Place(replace(cursor, began=head), head, bare=False)
+        page = self.known(now) or self._made(now)
+        if isinstance(page.cursor, Live):
+            return None
+        return replace(page, cursor=replace(page.cursor, began=cursor.began))
+
+    def _made(self, place: Place) -> Page:
         if isinstance(place.cursor, Live):
-            return self._live(place.cursor, place.head, place.bare)
-        return self._snapshot(place.cursor, place.head)
+            page = self._live(place.cursor, place.head, place.bare)
+        else:
+            page = self._snapshot(place.cursor, place.head)
+        self.made += 1
+        self._pages.put(place, page)
+        return page
 
     def _live(self, cursor: Live, head: Position, bare: bool) -> Page:
         rows = self._index.since(cursor.seq, PAGE_CHANGES)

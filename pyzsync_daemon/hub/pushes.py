@@ -58,10 +58,11 @@ class Pushes:
                 room -= total(messages)
         return pushed, tuple(lacking)
 
-    def learned(self, lacking: Sequence[DeltaQuery]) -> dict[DeltaQuery, Sequence[bytes]]:
-        """Those deltas that were made by now, because somebody asked; ``LEARNED_BYTES`` at most."""
+    def learned(
+        self, lacking: Sequence[DeltaQuery], room: int = LEARNED_BYTES
+    ) -> dict[DeltaQuery, Sequence[bytes]]:
+        """Those deltas that were made by now, because somebody asked; of ``room`` bytes at most."""
         found: dict[DeltaQuery, Sequence[bytes]] = {}
-        room = LEARNED_BYTES
         if self._deltas is None:
             return found
         for query in lacking:

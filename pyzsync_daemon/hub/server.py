@@ -146,6 +146,7 @@ class Hub:
             cache_hits=cache.hits,
             cache_misses=cache.misses,
             coalesced=cache.coalesced,
+            deltas_refused=cache.refused,
             cache_bytes=self._kept.bytes,
             pages=self._log.made,
             bytes_out=traffic.sent,

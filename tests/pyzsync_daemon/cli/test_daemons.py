@@ -129,6 +129,18 @@ def test_a_hub_tells_its_counters_when_it_is_asked(tmp_path):
     assert after["refused"] == after["slow_cut"] == 0
 
 
+def test_a_client_that_is_asked_for_counters_does_not_die_of_it(tmp_path):
+    command = [sys.executable, "-m", "pyzsync_daemon", "client", tmp_path / "replica"]
+    with subprocess.Popen(
+        [*command, "--hub", "ws://127.0.0.1:1"], stderr=subprocess.PIPE, text=True
+    ) as client:
+        assert client.stderr.readline()  # its first word: it runs
+        client.send_signal(signal.SIGUSR1)
+        client.send_signal(signal.SIGTERM)
+        client.communicate(timeout=60)
+    assert client.returncode == 0
+
+
 def test_once_without_a_hub_tells_so(tmp_path):
     command = [sys.executable, "-m", "pyzsync_daemon", "client", tmp_path, "--once"]
     client = subprocess.run(

@@ -94,6 +94,20 @@ def test_collect_keeps_the_first_of_some_others_that_have_room(store):
     assert store.collect({versions[0]}, also) == 2
 
 
+def test_collect_spares_what_is_saved_once_more_meanwhile(store):
+    """A file that is put back to a version of old: its tree is still here, and needed again."""
+    tree = tree_of(b"1")
+    store.save(tree)
+    store.collect(set())
+
+    def meanwhile():
+        store.save(tree)
+        yield from ()
+
+    assert store.collect(set(), meanwhile()) == 0
+    assert store.load(tree.version) is not None
+
+
 def test_a_failed_save_leaves_nothing(store, monkeypatch):
     def full(tree, write):
         write(b"half")

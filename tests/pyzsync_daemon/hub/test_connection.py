@@ -17,6 +17,8 @@ from protocol.messages import (
     BlockQuery,
     Blocks,
     Coding,
+    Delta,
+    DeltaQuery,
     Get,
     Goodbye,
     Hello,
@@ -31,6 +33,7 @@ from pyzsync_daemon.hub.counters import Traffic
 from pyzsync_daemon.hub.log import Live, Page
 from pyzsync_daemon.hub.session import HubFacts
 from pyzsync_daemon.transport import WEBSOCKET, decode
+from pyzsync_daemon.weight import weight
 
 HELLO = Hello((1,), (), "client")
 VERSION = 32 * b"v"
@@ -302,6 +305,34 @@ async def test_answers_weigh_on_the_budget_before_they_are_made(hub):
         await client.say(Get((asked,)))
         assert await client.hear() == part
     assert held == [100 * 512]
+
+
+async def test_a_delta_that_is_searched_for_takes_nothing_from_the_budget_of_all(hub):
+    asked = DeltaQuery(32 * b"o", VERSION)
+    part = Delta(asked, 0, 1, Coding.RAW, 1, b"x")
+    hub.budget = Budget(weight(asked))
+    hub.answers = {asked: (codec.encode(part),), query("a"): published("a")}
+    searching, found = asyncio.Event(), asyncio.Event()
+    real = hub.answer
+
+    async def answer(query):
+        if query == asked:
+            searching.set()
+            await found.wait()
+        return await real(query)
+
+    hub.answer = answer
+    async with talk(hub) as client:
+        await client.greet()
+        await client.say(Get((asked,)))
+        await searching.wait()
+        async with talk(hub) as other:
+            await other.greet()
+            await other.say(Get((query("a"),)))
+            assert (await other.hear()).query == query("a")
+        found.set()
+        assert await client.hear() == part
+    assert hub.budget.held == 0
 
 
 async def test_a_client_that_does_not_read_holds_up_nobody(hub, monkeypatch):

@@ -16,7 +16,7 @@ from pyzsync_daemon.budget import Budget
 from pyzsync_daemon.config import HubSettings
 from pyzsync_daemon.hub import fleet as module
 from pyzsync_daemon.hub.counters import Traffic
-from pyzsync_daemon.hub.fleet import ARRIVING, RETURNS, TURN, Fleet
+from pyzsync_daemon.hub.fleet import ARRIVING, RETURNS, TURN, TURNS, Fleet
 from pyzsync_daemon.hub.log import Live, Page
 from pyzsync_daemon.hub.records import Batch
 from pyzsync_daemon.transport import WEBSOCKET as WEBSOCKET_SETTINGS
@@ -165,6 +165,17 @@ async def test_a_thousand_that_are_sent_away_have_turns_of_their_own(arrivals):
     assert waits[-1] == pytest.approx(2 + 1000 / RETURNS, abs=1)
     assert max(waits.count(wait) for wait in set(waits)) <= 1.1 * RETURNS
     await fleet.drain()
+    await asyncio.gather(*tasks)
+
+
+async def test_who_asks_for_ever_does_not_push_the_turns_of_others_away(arrivals):
+    fleet = Fleet(None, HubSettings(max_clients=1, retry_after_s=2))
+    tasks = await arrive(fleet, 1)
+    waits = [int(ask(fleet).headers["Retry-After"]) for _ in range(TURNS + RETURNS)]
+    assert max(waits) <= 2 + TURNS / RETURNS + 1
+    assert waits[-1] <= 2 + 2
+    await fleet.drain()
+    assert arrivals[0].goodbye.retry_after_ms <= 4_000
     await asyncio.gather(*tasks)
 
 

@@ -4,8 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from protocol.messages import BlockQuery, DeltaQuery, HashQuery, PublishedQuery
-from pyzsync_daemon.hub.frames import ENTRY_OVERHEAD, Answer, FrameCache, keep_answers
+from protocol.codec import decode_frame
+from protocol.errors import Code
+from protocol.messages import BlockQuery, DeltaQuery, Failed, HashQuery, PublishedQuery
+from pyzsync_daemon.hub.frames import ENTRY_OVERHEAD, SEARCHES, Answer, FrameCache, keep_answers
 
 
 def query(number):
@@ -76,6 +78,29 @@ async def test_a_slow_delta_holds_up_no_other_answer(source):
         gate.set()
         with pytest.raises(AttributeError):  # this source answers block queries only
             await delta
+
+
+async def test_more_deltas_than_may_wait_are_refused_for_now(source):
+    """Whoever has many searched holds up only other deltas, and those not for long."""
+    source.error = OSError("not this time")
+    with ThreadPoolExecutor(1) as executor:
+        cache = FrameCache(keep_answers(1 << 20), executor, source)
+        source.gate.clear()
+        queries = [DeltaQuery(number.to_bytes(32), 32 * b"n") for number in range(SEARCHES + 1)]
+        waiting = [asyncio.create_task(cache.get(each)) for each in queries[:SEARCHES]]
+        await turns()
+        (frame,) = await cache.get(queries[-1])
+        assert decode_frame(frame) == (Failed(queries[-1], Code.NO_DELTA),)
+        assert (cache.refused, cache.misses) == (1, SEARCHES)
+        joined = asyncio.create_task(cache.get(queries[0]))  # that is made anyway
+        await turns()
+        assert not joined.done()
+        source.gate.set()
+        for each in (*waiting, joined):
+            with pytest.raises(OSError, match="not this time"):
+                await each
+        with pytest.raises(OSError, match="not this time"):
+            await cache.get(queries[-1])
 
 
 async def test_later_requests_are_answered_from_memory(cache, source):

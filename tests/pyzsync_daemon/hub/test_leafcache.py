@@ -69,6 +69,15 @@ def test_a_leaf_between_that_nobody_asked_for_is_not_named_as_gone(disk, cache):
     assert (bytes_of(pieces), gone) == (leaves([(9, 10), (11, 12)]), [])
 
 
+def test_of_a_coarser_tree_whole_nodes_are_kept(disk, cache):
+    """They had to be read to be checked: to keep less would not free them."""
+    tree = disk.publish("a", DATA, base=2)
+    for leaf in (3, 0, 15):
+        pieces, gone = cache.find(tree, 0, [(leaf, leaf + 1)])
+        assert (bytes_of(pieces), gone) == (leaves([(leaf, leaf + 1)]), [])
+    assert (cache.reads.count, cache.reads.bytes) == (1, 16 * LEAF)
+
+
 def test_what_is_kept_is_bounded(disk):
     cache = LeafCache(LeafReader(disk.root, disk.index, lambda path: None), max_bytes=len(DATA))
     tree = disk.publish("a", DATA)

@@ -1,3 +1,4 @@
+import random
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +17,7 @@ from pyzsync_daemon.hub import log as log_module
 from pyzsync_daemon.hub.frames import keep_answers
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.log import AnnounceLog, Live, Snapshot
-from pyzsync_daemon.hub.pushes import PUSH_CHANGES
+from pyzsync_daemon.hub.pushes import LEARNED_BYTES, PUSH_CHANGES
 from pyzsync_daemon.hub.records import Record
 from pyzsync_daemon.hub.source import BlockSource
 
@@ -246,6 +247,31 @@ def test_what_is_pushed_goes_before_the_announcement(disk, log):
     assert isinstance(delta, Delta)
 
 
+def test_snapshots_that_began_at_different_times_share_all_pages_but_the_last(disk, monkeypatch):
+    """While a herd arrives the log grows: its news would wait behind a page for each of them."""
+    monkeypatch.setattr(log_module, "PAGE_CHANGES", 2)
+    log = AnnounceLog(disk.index, disk.store)
+    cursors = []
+    for path in "abcde":
+        disk.publish(path, path.encode())
+        cursors.append(log.start(None)[0])
+    firsts = [log.follow(cursor) for cursor in cursors]
+    assert log.made == 1
+    assert [page.cursor for page in firsts] == [Snapshot("b", each.began) for each in cursors]
+    assert all(page.frames is firsts[0].frames and page.more for page in firsts)
+    disk.publish("a", b"A")
+    for cursor in cursors:
+        said, place, more = [], cursor, True
+        while more:
+            page = log.follow(place)
+            said += [each for each in messages(page) if isinstance(each, Announce)]
+            place, more = page.cursor, page.more
+        positions = [each.position for each in said if each.position is not None]
+        assert positions == [cursor.began, disk.index.position()]
+        told = {change.path: change.version for each in said for change in each.changes}
+        assert told == {each: disk.index.get(each).change.version for each in "abcde"}
+
+
 def test_what_one_client_had_made_the_page_learns_for_the_next(disk):
     """Clients three versions behind: the first asks, the others find it pushed."""
     source = source_of(disk)
@@ -265,6 +291,25 @@ def test_what_one_client_had_made_the_page_learns_for_the_next(disk):
     assert second.lacking == ()
     assert log.follow(cursor) is second
     assert (log.made, source.deltas.searched.count) == (2, 1)  # the first page is the snapshot
+
+
+def test_what_a_page_learns_is_bounded_however_often_it_is_asked_for(disk):
+    source = source_of(disk)
+    log = AnnounceLog(disk.index, disk.store, source.deltas)
+    old = {path: disk.publish(path, path.encode() * 4000).version for path in "abc"}
+    cursor = caught_up(log)
+    queries = []
+    for seed, path in enumerate(old):
+        fresh = random.Random(seed).randbytes(LEARNED_BYTES // 3)
+        tree = disk.publish(path, path.encode() * 4000 + fresh)
+        queries.append(DeltaQuery(old[path], tree.version))
+    first = log.follow(cursor)
+    assert first.lacking == tuple(queries)
+    for query in queries:
+        assert source.answer(query).lasting
+        page = log.follow(cursor)
+    assert page.lacking == (queries[2],)
+    assert sum(map(len, page.frames)) <= LEARNED_BYTES + sum(map(len, first.frames))
 
 
 def test_the_version_that_a_replica_holds_follows_from_its_place(disk):
