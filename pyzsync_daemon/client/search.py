@@ -9,6 +9,7 @@ the bytes that are still unused are rolled over.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Protocol
 
 import numpy as np
@@ -53,12 +54,18 @@ class Old(Protocol):
 
 
 class Search:
-    """Fills ``blueprint`` for ``target`` from ``old``, whose files are open when hashes come."""
+    """Fills ``blueprint`` for ``target`` from ``old``, whose files are open when hashes come.
 
-    def __init__(self, target: Target, blueprint: Blueprint, old: Old) -> None:
+    The threads of ``cores``, if there are any, share the rolling and read old bytes for it.
+    """
+
+    def __init__(
+        self, target: Target, blueprint: Blueprint, old: Old, cores: Executor | None = None
+    ) -> None:
         self._target = target
         self._blueprint = blueprint
         self._old = old
+        self._cores = cores
         self._trees: list[tuple[int, HashTree]] | None = None
         self._rolls = True
 
@@ -125,7 +132,7 @@ class Search:
         if level == target.base:
             self._trees = None  # 24 bytes a leaf, and no longer needed
         if self._rolls_at(level):
-            found = roll(blueprint, target, self._old.read, self._old.length, level)
+            found = roll(blueprint, target, self._old.read, self._old.length, level, self._cores)
             self._rolls = found > 0
 
     def _rolls_at(self, level: int) -> bool:
