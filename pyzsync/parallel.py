@@ -66,9 +66,11 @@ def hash_pieces(
 
     ``read(offset, size)`` is called from the executor's threads, once for each window and once at
     the end; fewer bytes than asked mean that the file ends there. ShortRead if it has not exactly
-    ``length`` bytes.
+    ``length`` bytes. A file of one window is hashed here: to wake a thread would only take time.
     """
     kept = finest_kept(length) if base is None else base
+    if length <= WINDOW:
+        executor = None
 
     def hash_one(window: int) -> WindowHashes:
         data = read(window * WINDOW, window_bytes(length, window))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from pyzsync.errors import BadDelta, VersionMismatch
 from pyzsync.grid import WINDOW, window_bytes
-from pyzsync.hashes import hash_window
+from pyzsync.hashes import WindowHashes, hash_window
+from pyzsync.parallel import in_turn
 from pyzsync.patch import DIRECT
 from pyzsync.steps import Steps
 from pyzsync.tree import HashTree, TreeBuilder
@@ -21,7 +23,8 @@ class Replay:
 
     ``copy(source, offset, size)`` stages old bytes, ``read_old(source, size)`` returns them;
     ``read(offset, size)`` and ``write(offset, data)`` are the staging file. Where a file has shrunk
-    fewer bytes come: the version will not be right.
+    fewer bytes come: the version will not be right. The threads of ``executor``, if there is one,
+    read and hash the windows that are whole while later ones are staged.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Replay:
         read_old: Callable[[int, int], bytes],
         read: Callable[[int, int], bytes],
         write: Callable[[int, bytes], object],
+        executor: Executor | None = None,
     ) -> None:
         self._parts = _parts(steps)
         self._length = length
@@ -39,6 +43,7 @@ class Replay:
         self._read_old = read_old
         self._read = read
         self._write = write
+        self._executor = executor
         self._gathered = bytearray()
         self._builder = TreeBuilder(length)
         self._done = 0
@@ -49,18 +54,9 @@ class Replay:
 
         Raises ``BadDelta`` if there are more of them than the steps have.
         """
-        rest = memoryview(literal)
-        self._advance()
-        while rest:
-            if not self._wanted:
-                raise BadDelta("it has more literal bytes than its steps")
-            size = min(len(rest), self._wanted, self._room)
-            self._gathered += rest[:size]
-            self._wanted -= size
-            rest = rest[size:]
-            self._made(size)
-            self._advance()
-        self._flush()
+        whole = self._go_on(memoryview(literal))
+        for window, hashes in in_turn(self._hash, whole, self._executor):
+            self._builder.put(window, hashes)
 
     def finish(self, version: bytes) -> HashTree:
         """The tree of the whole, from the staged bytes.
@@ -80,7 +76,24 @@ class Replay:
         """Bytes up to the end of the window."""
         return WINDOW - self._done % WINDOW
 
-    def _advance(self) -> None:
+    def _go_on(self, rest: memoryview) -> Iterator[int]:
+        """Stage what these literal bytes reach; the windows that are whole, each as soon as it is.
+
+        No window is written to again after it was given.
+        """
+        yield from self._advance()
+        while rest:
+            if not self._wanted:
+                raise BadDelta("it has more literal bytes than its steps")
+            size = min(len(rest), self._wanted, self._room)
+            self._gathered += rest[:size]
+            self._wanted -= size
+            rest = rest[size:]
+            yield from self._made(size)
+            yield from self._advance()
+        self._flush()
+
+    def _advance(self) -> Iterator[int]:
         """Do copies until a literal is needed."""
         while not self._wanted:
             part = next(self._parts, None)
@@ -94,6 +107,7 @@ class Replay:
                 taken = min(size, self._room)
                 self._stage(source, taken)
                 source, size = source + taken, size - taken
+                yield from self._made(taken)
 
     def _stage(self, source: int, size: int) -> None:
         if size >= DIRECT:
@@ -101,12 +115,13 @@ class Replay:
             self._copy(source, self._done, size)
         else:  # gathered with the literals around it, and written at once
             self._gathered += self._read_old(source, size).ljust(size, b"\0")
-        self._made(size)
 
-    def _made(self, size: int) -> None:
+    def _made(self, size: int) -> Iterator[int]:
+        """So much more is made: if a window is whole now, which one."""
         self._done += size
         if self._done % WINDOW == 0 or self._done == self._length:
-            self._check()
+            self._flush()
+            yield (self._done - 1) // WINDOW
 
     def _flush(self) -> None:
         """Write what is gathered: it ends at ``_done``."""
@@ -114,13 +129,13 @@ class Replay:
             self._write(self._done - len(self._gathered), bytes(self._gathered))
             self._gathered.clear()
 
-    def _check(self) -> None:
-        """A window is whole: hash it as it is staged."""
-        self._flush()
-        window = (self._done - 1) // WINDOW
+    def _hash(self, window: int) -> tuple[int, WindowHashes]:
+        """The hashes of a window as it is staged."""
         size = window_bytes(self._length, window)
         data = self._read(window * WINDOW, size)
-        self._builder.put(window, hash_window(data.ljust(size, b"\0"), self._builder.base))
+        if len(data) < size:
+            data = data.ljust(size, b"\0")
+        return window, hash_window(data, self._builder.base)
 
 
 def _parts(steps: Steps) -> Iterator[tuple[int | None, int]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from protocol.messages import Change, Kind
 from pyzsync import HashTree, ShortRead
 from pyzsync.parallel import hash_pieces
 from pyzsync_daemon.client.index import Record
 from pyzsync_daemon.client.replica import Replica
-from pyzsync_daemon.cores import AHEAD, cores
 from pyzsync_daemon.files.fully import read_fully
 from pyzsync_daemon.files.root import Fingerprint
 
@@ -84,25 +85,20 @@ def hash_file(replica: Replica, path: str) -> tuple[Fingerprint, HashTree] | Non
         return None
     try:
         before = Fingerprint.of(os.fstat(fd))
-        tree = hash_descriptor(fd, before.size) if stat.S_ISREG(before.mode) else None
+        is_file = stat.S_ISREG(before.mode)
+        tree = hash_descriptor(fd, before.size, replica.cores) if is_file else None
         unchanged = Fingerprint.of(os.fstat(fd)) == before
         return (before, tree) if tree is not None and unchanged else None
     finally:
         os.close(fd)
 
 
-def hash_descriptor(fd: int, length: int, base: int | None = None) -> HashTree | None:
-    """The tree of an open file, made on all cores if it is large.
-
-    None if it has not ``length`` bytes.
-    """
-
-    def read(offset: int, size: int) -> bytes:
-        return read_fully(fd, offset, size)
-
+def hash_descriptor(
+    fd: int, length: int, cores: Executor | None = None, base: int | None = None
+) -> HashTree | None:
+    """The tree of an open file; None if it has not ``length`` bytes."""
     try:
-        with cores(length) as executor:
-            return hash_pieces(read, length, executor, base, AHEAD)
+        return hash_pieces(partial(read_fully, fd), length, cores, base)
     except ShortRead:
         return None
 

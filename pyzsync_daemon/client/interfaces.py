@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -85,6 +86,11 @@ class OldContent(Protocol[Taker]):
     @property
     def tree_bytes(self) -> int:
         """Of files from this size on the tree is kept."""
+        ...
+
+    @property
+    def cores(self) -> Executor | None:
+        """Threads that may read and copy while the files are open; None: only the caller may."""
         ...
 
     def opened(self) -> AbstractContextManager[None]:

@@ -13,9 +13,10 @@ the finest hashes. The session calls the methods one at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Generic
 
 from protocol import runs
@@ -32,6 +33,7 @@ from pyzsync import (
     version_of,
 )
 from pyzsync.grid import LEAF, WINDOW, WINDOW_LEAVES, WINDOW_LEVEL, window_bytes, window_count
+from pyzsync.parallel import in_turn
 from pyzsync.runs import Runs, mask_of, runs_of
 from pyzsync_daemon.client import queries
 from pyzsync_daemon.client.effects import Plan, Put
@@ -206,7 +208,7 @@ class Pull(Generic[File]):
             target = Target(self.change.version, self.change.size)
             blueprint = Blueprint(self.change.size)
             patch = Patch(target, blueprint, self.old.read, self._read, self._write, self._copy)
-            self._made = patch, Search(target, blueprint, self.old)
+            self._made = patch, Search(target, blueprint, self.old, self._cores)
         return self._made
 
     def _take_all(self, hashlists: tuple[Hashlist, ...]) -> None:
@@ -232,13 +234,21 @@ class Pull(Generic[File]):
         self.fetched += size
         return True
 
+    @property
+    def _cores(self) -> Executor | None:
+        """Threads to share the work; to wake one for a single window would only take time."""
+        return self.old.cores if max(self.change.size, self.old.length) > WINDOW else None
+
     def _stage_copies(self) -> tuple[BlockQuery, ...]:
-        wanted: list[BlockQuery] = []
-        for window in range(window_count(self.change.size)):
-            self._patch.copy(window)
-            if window not in self._asked:  # else it is checked with the blocks
-                wanted += self._ask(window, self._patch.check(window))
-        return tuple(wanted)
+        windows = range(window_count(self.change.size))
+        return tuple(chain.from_iterable(in_turn(self._stage_copy, windows, self._cores)))
+
+    def _stage_copy(self, window: int) -> tuple[BlockQuery, ...]:
+        """For one window, beside others: each has its own nodes of the patch."""
+        self._patch.copy(window)
+        if window in self._asked:  # it is checked with the blocks
+            return ()
+        return self._ask(window, self._patch.check(window))
 
     def _not_found(self) -> Iterator[BlockQuery]:
         """For each window the leaves that the search has not found."""

@@ -6,6 +6,7 @@ from typing import Generic
 
 from protocol.messages import Delta
 from pyzsync import BadDelta, HashTree, Replay, decode_steps
+from pyzsync.grid import WINDOW
 from pyzsync.steps import HEADER_SIZE, columns_size
 from pyzsync_daemon.client.interfaces import File, OldContent
 from pyzsync_daemon.compression import Inflater
@@ -66,7 +67,13 @@ class Replaying(Generic[File]):
         steps = decode_steps(header, columns, self._old_length, self._length)
         self.literal_bytes = steps.literal_bytes
         self._replay = Replay(
-            steps, self._length, self._copy, self._old.read, self._read, self._write
+            steps,
+            self._length,
+            self._copy,
+            self._old.read,
+            self._read,
+            self._write,
+            self._old.cores if self._length > WINDOW else None,
         )
         rest = bytes(self._head[end:])
         self._head.clear()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,8 @@ class WorkbenchSettings:
 class Replica:
     """Everything that disk work needs.
 
-    ``clock`` gives nanoseconds since the epoch, ``steady`` seconds that never go back.
+    ``cores``: a thread for each, among which effects share out passes over files (and in which none
+    runs). ``clock`` gives nanoseconds since the epoch, ``steady`` seconds that never go back.
     """
 
     root: Root
@@ -107,6 +109,7 @@ class Replica:
     attic: Attic
     conflicts: Conflicts
     settings: WorkbenchSettings
+    cores: Executor
     clock: Callable[[], int]
     steady: Callable[[], float]
     step: Step
@@ -143,9 +146,21 @@ class Replica:
             attic = Attic(ground, conflicts, settings.attic_bytes, settings.attic_count)
             stack.enter_context(closing(attic))
             trees = TreeStore(home / "trees")
+            cores = stack.enter_context(ThreadPoolExecutor(os.cpu_count(), "core"))
             opened = stack.pop_all()
         return cls(
-            ground, staging, index, trees, attic, conflicts, settings, clock, steady, step, opened
+            root=ground,
+            staging=staging,
+            index=index,
+            trees=trees,
+            attic=attic,
+            conflicts=conflicts,
+            settings=settings,
+            cores=cores,
+            clock=clock,
+            steady=steady,
+            step=step,
+            opened=opened,
         )
 
     def close(self) -> None:

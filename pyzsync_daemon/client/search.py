@@ -9,6 +9,7 @@ the bytes that are still unused are rolled over.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Protocol
 
 import numpy as np
@@ -25,7 +26,6 @@ from pyzsync.grid import (
 )
 from pyzsync.runs import mask_of, runs_of
 from pyzsync_daemon.client import queries
-from pyzsync_daemon.cores import cores
 
 # Rolling at a coarse level saves the finer hashes of what was inserted or moved by odd bytes, at
 # the cost of reading what is unused once more. Measured: docs/design.md, "How many levels".
@@ -49,17 +49,23 @@ class Old(Protocol):
         ...
 
     def read(self, offset: int, size: int) -> bytes:
-        """Old bytes; fewer where a file has shrunk or gone. Called from several threads at once."""
+        """Old bytes; fewer where a file has shrunk or gone."""
         ...
 
 
 class Search:
-    """Fills ``blueprint`` for ``target`` from ``old``, whose files are open when hashes come."""
+    """Fills ``blueprint`` for ``target`` from ``old``, whose files are open when hashes come.
 
-    def __init__(self, target: Target, blueprint: Blueprint, old: Old) -> None:
+    The threads of ``cores``, if there are any, share the rolling and read old bytes for it.
+    """
+
+    def __init__(
+        self, target: Target, blueprint: Blueprint, old: Old, cores: Executor | None = None
+    ) -> None:
         self._target = target
         self._blueprint = blueprint
         self._old = old
+        self._cores = cores
         self._trees: list[tuple[int, HashTree]] | None = None
         self._rolls = True
 
@@ -126,9 +132,7 @@ class Search:
         if level == target.base:
             self._trees = None  # 24 bytes a leaf, and no longer needed
         if self._rolls_at(level):
-            length = self._old.length
-            with cores(length) as executor:
-                found = roll(blueprint, target, self._old.read, length, level, executor)
+            found = roll(blueprint, target, self._old.read, self._old.length, level, self._cores)
             self._rolls = found > 0
 
     def _rolls_at(self, level: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -52,6 +53,11 @@ class OldBytes:
     def tree_bytes(self) -> int:
         """Of files from this size on the tree is stored."""
         return self.replica.settings.tree_bytes
+
+    @property
+    def cores(self) -> Executor:
+        """Threads that may read and copy while the files are open."""
+        return self.replica.cores
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -105,7 +111,7 @@ class OldBytes:
         if fd is None:
             return None
         try:
-            return hash_descriptor(fd, file.length, base)
+            return hash_descriptor(fd, file.length, self.cores, base)
         finally:
             os.close(fd)
 
@@ -166,7 +172,7 @@ def _copy(replica: Replica, fd: int, change: Change) -> str | None:
     try:
         with staging.open(name, sparse=bool(change.flags & Flag.SPARSE)) as staged:
             _fill(fd, staged, change.size)
-            tree = hash_descriptor(staged.fd, change.size)
+            tree = hash_descriptor(staged.fd, change.size, replica.cores)
     except OSError:
         staging.remove(name)
         raise

@@ -7,11 +7,14 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from protocol.messages import Change, Kind
 from pyzsync.errors import ShortRead
-from pyzsync.tree import HashTree, hash_stream
+from pyzsync.parallel import hash_pieces
+from pyzsync.tree import HashTree
+from pyzsync_daemon.files.fully import read_fully
 from pyzsync_daemon.files.root import Fingerprint, Root
 from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.observed import Observed, describe
@@ -46,19 +49,20 @@ def read_entry(
     *,
     step: Callable[[], None] = lambda: None,
     clock: Callable[[], int] = time.time_ns,
+    cores: Executor | None = None,
 ) -> Record | Unsettled | Unreadable:
     """What is to be published of ``observed`` now; a file's tree is then in ``store``.
 
-    ``step`` is called after each window that was read, and may raise to give up. A file that
-    changed while it was read is unsettled, however small the change. Raises ``OSError`` when the
-    store cannot take the tree.
+    ``step`` is called after each window that was read, and may raise to give up; in the threads of
+    ``cores``, if they share the work. A file that changed while it was read is unsettled, however
+    small the change. Raises ``OSError`` when the store cannot take the tree.
     """
     path = observed.path
     try:
         if observed.kind is not Kind.FILE or observed.version:
             return _examine(root, observed, clock)
         now = clock()
-        status, tree = _hash(root, path, step)
+        status, tree = _hash(root, path, step, cores)
     except (FileNotFoundError, NotADirectoryError, ShortRead, _Moved):
         return Unsettled(path)
     except OSError as error:
@@ -99,30 +103,34 @@ def _examine(root: Root, observed: Observed, clock: Callable[[], int]) -> Record
     return _record(describe(path, status, observed.version), fingerprint, now)
 
 
-def _hash(root: Root, path: str, step: Callable[[], None]) -> tuple[os.stat_result, HashTree]:
+def _hash(
+    root: Root, path: str, step: Callable[[], None], cores: Executor | None
+) -> tuple[os.stat_result, HashTree]:
     # Without O_NONBLOCK, opening a pipe that took the file's place would wait for a writer.
     fd = root.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise _Moved
-        return status, _tree_of(fd, Fingerprint.of(status), step)
+        return status, _tree_of(fd, Fingerprint.of(status), step, cores)
     finally:
         os.close(fd)
 
 
-def _tree_of(fd: int, before: Fingerprint, step: Callable[[], None]) -> HashTree:
+def _tree_of(
+    fd: int, before: Fingerprint, step: Callable[[], None], cores: Executor | None
+) -> HashTree:
     """The tree of an open file; ``_Moved`` or ``ShortRead`` as soon as it is seen to change."""
 
-    def read(size: int) -> bytes:
-        data = os.read(fd, size)
+    def read(offset: int, size: int) -> bytes:
+        data = read_fully(fd, offset, size)
         step()
         # After each window and the end: to hash on for minutes would be in vain.
         if Fingerprint.of(os.fstat(fd)) != before:
             raise _Moved
         return data
 
-    return hash_stream(read, before.size)
+    return hash_pieces(read, before.size, cores)
 
 
 class _Moved(Exception):

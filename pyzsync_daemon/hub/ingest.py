@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import replace
 from stat import S_ISDIR
@@ -52,7 +53,8 @@ class Ingest:
     """Brings ``index`` and ``store`` up to date with ``root``.
 
     ``step`` is called with a file's path after each window read of it: the place where tests
-    change the file. ``hashed`` counts files that were hashed from end to end.
+    change the file. ``cores``: threads that share the hashing of a file, none of which calls these
+    methods. ``hashed`` counts files that were hashed from end to end.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Ingest:
         store: TreeStore,
         settings: PublisherSettings,
         step: Callable[[str], None] = lambda _: None,
+        cores: Executor | None = None,
     ) -> None:
         self.stopping = threading.Event()
         self.hashed = Tally()
@@ -75,6 +78,7 @@ class Ingest:
         self._guard = DeletionGuard(settings.deletion_share, settings.deletion_floor)
         self._believe = settings.allow_mass_delete
         self._step = step
+        self._cores = cores
         self._groups = Groups()
         self._rewrites = Rewrites()
         self._accepted = False
@@ -131,7 +135,7 @@ class Ingest:
                 raise Stopped
             self._step(observed.path)
 
-        reading = read_entry(self._root, observed, self._store, step=between)
+        reading = read_entry(self._root, observed, self._store, step=between, cores=self._cores)
         if isinstance(reading, Record) and reading.change.version != observed.version:
             self.hashed.add(reading.change.size)
         return reading

@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -40,7 +40,8 @@ class Publisher:
 
     ``ready`` is set when the first scan of the tree is committed, big files included, or when it
     has halted; whether clients may be served then, ``index.complete`` says. ``step`` is called in
-    a worker thread with a file's path after each read of it. ``hashed`` counts whole files.
+    a worker thread with a file's path after each read of it. ``cores`` share the hashing of a file.
+    ``hashed`` counts whole files.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Publisher:
         on_batch: Callable[[Batch], None],
         *,
         step: Callable[[str], None] = lambda _: None,
+        cores: Executor | None = None,
     ) -> None:
         self.ready = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -59,7 +61,7 @@ class Publisher:
         self._index = index
         self._settings = settings
         self._on_batch = on_batch
-        self._ingest = Ingest(root, ignore, index, store, settings, step)
+        self._ingest = Ingest(root, ignore, index, store, settings, step, cores)
         self.hashed = self._ingest.hashed
         self._watcher = Watcher(
             root.path, ignore.hides, self._noticed, settings.settle_s, settings.rescan_s

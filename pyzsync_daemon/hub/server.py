@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -65,18 +66,21 @@ async def _open(settings: HubSettings) -> AsyncIterator[Hub]:
             ThreadPoolExecutor(SERVE_THREADS, "serve") as serving,
             ThreadPoolExecutor(1, "log") as log,
             ThreadPoolExecutor(1, "delta") as deltas,  # a search of gigabytes holds up no answer
+            ThreadPoolExecutor(os.cpu_count(), "core") as cores,
         ):
-            yield Hub(settings, disk, Lanes(serving, log, deltas))
+            yield Hub(settings, disk, Lanes(serving, log, deltas, cores))
     finally:
         await asyncio.to_thread(disk.opened.close)
 
 
 class Lanes(NamedTuple):
-    """Threads by what they do: answers, announcements, and searches for deltas."""
+    """Threads by what they do: answers, announcements, searches for deltas; and one for each core,
+    among which the others share out passes over files."""
 
     serving: Executor
     log: Executor
     deltas: Executor
+    cores: Executor
 
 
 class Hub:
@@ -89,7 +93,9 @@ class Hub:
         root, index, store = disk.root, disk.index, disk.store
         self._index = index
         publishing = _publishing(settings, disk.ignore)
-        self._publisher = Publisher(root, index, store, publishing, self._published)
+        self._publisher = Publisher(
+            root, index, store, publishing, self._published, cores=lanes.cores
+        )
         self._kept = keep_answers(settings.cache_bytes)
         self._source = BlockSource(root, index, store, self._kept, on_stale=self._stale)
         self._log = AnnounceLog(index, store, self._source.deltas)

@@ -65,6 +65,7 @@ class MemoryOld:
     """At most one old file: nothing is left behind by transfers that were interrupted."""
 
     tree_bytes = WorkbenchSettings().tree_bytes
+    cores = None  # a thousand clients are at work at once already
 
     def __init__(self, content: Content | None) -> None:
         has_bytes = content is not None and content.bytes.length

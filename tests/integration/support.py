@@ -224,13 +224,12 @@ class Fleet:
         return daemon
 
 
-def offset(daemon, path):
-    """How far a process has read a file that it has open; None if it has not."""
+def reads(daemon, path):
+    """Whether a process has a file open."""
     for descriptor in Path(f"/proc/{daemon.pid}/fd").iterdir():
         try:
             if descriptor.readlink() == path:
-                info = Path(f"/proc/{daemon.pid}/fdinfo/{descriptor.name}").read_text()
-                return int(info.split()[1])
+                return True
         except FileNotFoundError:  # closed meanwhile
             continue
-    return None
+    return False

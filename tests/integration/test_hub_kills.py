@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.bench import MIB, make_sparse, noise
-from tests.integration.support import offset, trees, until, until_equal
+from tests.integration.support import reads, trees, until, until_equal
 
 FILES = 24
 SIZE = 2 * MIB
@@ -68,7 +68,7 @@ def test_killed_while_a_big_file_is_hashed(fleet, filled, tmp_path):
     client = fleet.client(tmp_path / "one", hub)
     client.until("applied", count=FILES)
     make_sparse(filled / "big", "big", 1024 * MIB)
-    until(lambda: offset(hub, filled / "big"), "the big file is not read")
+    until(lambda: reads(hub, filled / "big"), "the big file is not read")
     hub.kill()
     assert client.events("applied", path="big") == []
     (filled / "big").unlink()

@@ -52,6 +52,17 @@ def test_each_window_is_read_once(pool):
     assert sorted(reads) == expected
 
 
+def test_a_file_of_one_window_wakes_no_thread(pool):
+    threads = set()
+
+    def read(offset, size):
+        threads.add(threading.current_thread())
+        return DATA[offset:WINDOW][:size]
+
+    hash_pieces(read, WINDOW, pool)
+    assert threads == {threading.current_thread()}
+
+
 @pytest.mark.parametrize("wrong", [-LEAF, -1, 1, WINDOW])
 def test_a_file_of_another_length(pool, wrong):
     with pytest.raises(ShortRead) as caught:

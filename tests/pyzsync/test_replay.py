@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -37,7 +40,7 @@ class Bench:
         self.writes.append((offset, len(data)))
         self.staged[offset : offset + len(data)] = data
 
-    def replay(self, *steps):
+    def replay(self, *steps, executor=None):
         columns = Steps(*(np.array(column, dtype=np.int64) for column in zip(*steps, strict=True)))
         return Replay(
             columns,
@@ -46,6 +49,7 @@ class Bench:
             lambda source, size: self.old[source : source + size],
             self.read,
             self.write,
+            executor,
         )
 
 
@@ -78,6 +82,46 @@ def test_every_window_is_read_back_once():
     bench = Bench(old, len(old))
     run(bench.replay((0, len(old), 0)), version_of(old))
     assert bench.reads == [(0, WINDOW), (WINDOW, WINDOW), (2 * WINDOW, 5)]
+
+
+def test_threads_hash_what_is_whole_with_the_same_result():
+    old, literal = noise(12 * WINDOW), noise(50, 1)
+    new = literal[:20] + old[: 10 * WINDOW] + literal[20:] + old[3:500]
+    bench, threads = Bench(old, len(new)), set()
+
+    def read(offset, size):
+        threads.add(threading.current_thread())
+        return Bench.read(bench, offset, size)
+
+    bench.read = read
+    with ThreadPoolExecutor(2) as pool:
+        steps = ((0, 0, 20), (0, 10 * WINDOW, 30), (3, 497, 0))
+        replay = bench.replay(*steps, executor=pool)
+        for byte in range(0, 50, 10):
+            replay.feed(literal[byte : byte + 10])
+        tree = replay.finish(version_of(new))
+    assert tree.version == version_of(new)
+    assert bytes(bench.staged) == new
+    assert len(bench.reads) == 11  # each window once
+    assert threading.current_thread() not in threads
+
+
+def test_nothing_reads_from_staging_any_more_when_it_has_failed():
+    old = noise(8 * WINDOW)
+    bench, reading = Bench(old, len(old)), []
+
+    def refuse(offset, size):
+        reading.append(offset)
+        try:
+            raise OSError(5, "Input/output error")
+        finally:
+            reading.remove(offset)
+
+    bench.read = refuse
+    with ThreadPoolExecutor(2) as pool:
+        with pytest.raises(OSError, match="Input"):
+            bench.replay((0, len(old), 0), executor=pool).feed(b"")
+        assert reading == []
 
 
 def test_what_was_copied_is_believed_only_from_staging():

@@ -1,10 +1,15 @@
 """What is at a path, and when a file has to be read to know."""
 
+import io
 import os
+import threading
 
 import pytest
 
 from protocol.messages import Kind
+from pyzsync import hash_stream
+from pyzsync.grid import WINDOW
+from pyzsync_daemon.client import compare
 from pyzsync_daemon.client.compare import (
     NOTHING,
     Local,
@@ -72,15 +77,31 @@ def test_a_file_that_grows_while_it_is_hashed_has_no_version(client, replica, mo
     path.write_bytes(b"x" * 1000)
     real = hash_descriptor
 
-    def growing(fd, length, base=None):
+    def growing(fd, length, cores):
         with path.open("ab") as file:
             file.write(b"more")
-        return real(fd, length, base)
+        return real(fd, length, cores)
 
     monkeypatch.setattr("pyzsync_daemon.client.compare.hash_descriptor", growing)
     assert hash_file(replica, "f") is None
     local = look(replica, "f")
     assert (local.ours, local.version, local.is_a(Kind.FILE)) == (False, b"", True)
+
+
+def test_a_large_file_is_shared_among_the_cores(client, replica, monkeypatch):
+    data = os.urandom(3 * WINDOW + 1)
+    (client.root / "f").write_bytes(data)
+    threads = set()
+    real = compare.read_fully
+
+    def read(fd, offset, size):
+        threads.add(threading.current_thread().name.split("_")[0])
+        return real(fd, offset, size)
+
+    monkeypatch.setattr(compare, "read_fully", read)
+    _, tree = hash_file(replica, "f")
+    assert tree.version == hash_stream(io.BytesIO(data).read, len(data)).version
+    assert threads == {"core", "MainThread"}  # which looks for the end
 
 
 def test_what_is_no_file_any_more_is_not_hashed(client, replica):

@@ -1,5 +1,7 @@
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import pytest
@@ -46,6 +48,55 @@ def test_a_file_is_read_once_and_its_tree_kept(root, store, size):
     assert (record.change.kind, record.change.size, record.racy) == (Kind.FILE, size, False)
     assert record.fingerprint == Fingerprint.of(root.lstat("f"))
     assert len(steps) == -(-size // WINDOW) + 1  # each window, and the end
+
+
+@pytest.fixture
+def cores():
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+def test_a_large_file_is_shared_among_the_cores(root, store, cores):
+    data = os.urandom(5 * WINDOW + 1)
+    (root.path / "f").write_bytes(data)
+    # Two windows have to be under way at the same time.
+    both, threads = threading.Barrier(2, timeout=60), set()
+
+    def step():
+        threads.add(threading.current_thread())
+        if threading.current_thread() is not threading.main_thread():
+            both.wait()
+
+    record = read_entry(root, observe(root, "f"), store, step=step, cores=cores)
+    assert record.change.version == hash_stream(BytesIO(data).read, len(data)).version
+    assert len(threads) == 3  # this one looks for the end
+
+
+def test_a_large_file_that_changes_under_one_core_is_unsettled(root, store, cores):
+    path = root.path / "f"
+    path.write_bytes(bytes(40 * WINDOW))
+    steps = []
+
+    def change():
+        steps.append(1)
+        path.chmod(0o600)
+
+    assert read_entry(root, observe(root, "f"), store, step=change, cores=cores) == Unsettled("f")
+    assert len(steps) <= 10  # what was under way, and not the whole file
+    assert list(store.versions()) == []
+
+
+def test_whoever_stops_gives_up_a_large_file(root, store, cores):
+    (root.path / "f").write_bytes(bytes(40 * WINDOW))
+    steps = []
+
+    def stop():
+        steps.append(1)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        read_entry(root, observe(root, "f"), store, step=stop, cores=cores)
+    assert len(steps) <= 10
 
 
 @pytest.mark.parametrize(("age", "racy"), [(0, True), (TICK_NS, True), (TICK_NS + 1, False)])
