@@ -11,6 +11,7 @@ from itertools import chain
 import structlog
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 
 from protocol.errors import Code, ProtocolError
 from protocol.limits import MAX_FRAME
@@ -100,14 +101,22 @@ class Connection:
                     if not self.session.idle:  # most that comes is an Ack
                         self._wake.set()
             self.session.close(Goodbye(Code.NORMAL))
-        except ConnectionClosed:
-            self.session.close(Goodbye(Code.NORMAL))
+        except ConnectionClosed as error:
+            self._closed(error)
         except TimeoutError:
             self.session.close(Goodbye(Code.SLOW_CLIENT, "no Hello came in time"))
         except Exception as error:
             self._fail(error)
         finally:
             self._wake.set()
+
+    def _closed(self, error: ConnectionClosed) -> None:
+        """The connection has gone. If we ended it, a ping was not answered: the client does not
+        read, or is not there any more."""
+        unanswered = error.sent is not None and error.sent.code == CloseCode.INTERNAL_ERROR
+        self._services.traffic.slow_cut += unanswered
+        silent = Goodbye(Code.SLOW_CLIENT, "did not answer in time")
+        self.session.close(silent if unanswered else Goodbye(Code.NORMAL))
 
     async def _write(self) -> None:
         while self.session.phase is not Phase.CLOSED:

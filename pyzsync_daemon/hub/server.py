@@ -197,7 +197,7 @@ class Hub:
                 origins=[None],  # a web page in somebody's browser is not a client
                 server_header=None,
                 ssl=_tls(self._settings),
-                **WEBSOCKET,
+                **WEBSOCKET | {"ping_timeout": self._settings.send_timeout_s},
             )
         except OSError as error:
             raise CannotListen(self._settings.listen, error.strerror or str(error)) from error

@@ -128,9 +128,10 @@ class Client:
 
 
 @asynccontextmanager
-async def talk(hub):
+async def talk(hub, **settings):
     """A client of the hub; afterwards the hub's side must have ended."""
-    async with asyncio.timeout(PATIENCE), serve(hub.handle, "127.0.0.1", 0, **WEBSOCKET) as server:
+    settings = WEBSOCKET | settings
+    async with asyncio.timeout(PATIENCE), serve(hub.handle, "127.0.0.1", 0, **settings) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         async with connect(f"ws://127.0.0.1:{port}", proxy=None, **WEBSOCKET) as websocket:
             yield Client(websocket)
@@ -286,6 +287,16 @@ async def test_a_client_that_does_not_read_is_cut_off(hub, log):
         await hub.ended.wait()
     assert (log[-1]["code"], log[-1]["log_level"]) == ("SLOW_CLIENT", "warning")
     assert hub.budget.held == 0
+
+
+async def test_a_client_that_answers_no_ping_is_told_apart_from_one_that_leaves(hub, log):
+    async with talk(hub, ping_interval=0.3, ping_timeout=0.3) as client:
+        await client.greet()
+        client.websocket.transport.pause_reading()
+        await hub.ended.wait()
+        client.websocket.transport.abort()
+    assert (log[-1]["code"], log[-1]["reason"]) == ("SLOW_CLIENT", "did not answer in time")
+    assert hub.traffic.slow_cut == 1
 
 
 async def test_answers_weigh_on_the_budget_before_they_are_made(hub):
