@@ -163,10 +163,11 @@ class ClientIndex:
         if not (rows or gone or ended):
             return
         with self._lock, transaction(self._db) as db:
-            if saved := self.position:
-                applied = (*(each.change for each in put), *deleted)
-                beyond = [_row(each)[:2] for each in applied if each.seq > saved.seq]
-                db.executemany("INSERT OR REPLACE INTO ahead VALUES (?, ?)", beyond)
+            saved = self.position  # without one only deletions: all else is in the records
+            applied = (*(each.change for each in put if saved), *deleted)
+            least = saved.seq if saved else 0
+            beyond = [_row(each)[:2] for each in applied if each.seq > least]
+            db.executemany("INSERT OR REPLACE INTO ahead VALUES (?, ?)", beyond)
             db.executemany("DELETE FROM records WHERE path = ?", gone)
             db.executemany(f"INSERT OR REPLACE INTO records VALUES ({_marks(10)})", rows)  # noqa: S608
             db.executemany("DELETE FROM intents WHERE name = ?", ended)
@@ -229,6 +230,9 @@ class ClientIndex:
         """Remember the hub's identity and how far the replica follows it."""
         packed = _POSITION.pack(position.epoch, position.seq, position.head) if position else b""
         with self._lock, transaction(self._db) as db:
+            if position is not None and self.position is None:
+                beyond = "SELECT path, seq FROM records WHERE seq > ?"
+                db.execute(f"INSERT OR REPLACE INTO ahead {beyond}", [position.seq])
             rows = [("hub", hub), ("position", packed)]
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
             if position is None:

@@ -36,6 +36,7 @@ class Ledger:
         self.unnamed: set[str] = set()  # paths that a log which goes on has yet to name
         self._pinned = True  # the identity is saved, or being saved
         self._void = False  # the saved position is of no use any more
+        self._began: Position | None = None  # where a snapshot began: the first that can be saved
 
     def meet(self, hub: bytes) -> None:
         """A hub has said who it is. Raises ``ProtocolError`` (WRONG_HUB) if it is another one."""
@@ -50,8 +51,9 @@ class Ledger:
 
     def completed(self, result: Prepared | Planned | Committed) -> None:
         """An effect has ended; the disk has what it applied."""
-        if self.position is not None:
-            beyond = (each for each in _applied(result) if each.seq > self.position.seq)
+        least = self.position or self._began
+        if least is not None:
+            beyond = (each for each in _applied(result) if each.seq > least.seq)
             self.ahead.update((change.path, change.seq) for change in beyond)
 
     def greet(self, under_way: Set[str]) -> None:
@@ -60,11 +62,15 @@ class Ledger:
         self.unnamed = self.ahead.keys() | under_way
         self.ack_at = None
 
+    def began(self, position: Position) -> None:
+        """A snapshot is told, and began at ``position``: what is applied may be beyond that."""
+        self._began = position
+
     def forget(self) -> None:
         """The log that the position speaks of is not the hub's: what follows is a snapshot."""
         self.unnamed = set()
         self._void = self._void or self.saving or self.position is not None
-        self.position = None
+        self.position = self._began = None
         self.ahead.clear()
 
     def save(self, reached: Position | None) -> Save | None:

@@ -242,6 +242,7 @@ class ClientSession:
         elif snapshot.complete:
             snapshot.positions.append(position)
         else:
+            self._ledger.began(position)
             self._effects.append(snapshot.close(position))
             # What is under way from an earlier connection has gone too, and may never be served.
             for path in sorted(self._board.stages.paths() - snapshot.named):

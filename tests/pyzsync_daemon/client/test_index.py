@@ -120,6 +120,12 @@ def test_what_is_applied_beyond_the_position_is_known_by_path(index):
     assert index.ahead == {}
 
 
+def test_what_was_applied_before_the_first_position_may_be_beyond_it(index):
+    index.record([record("a")], deleted=[Change(6, "b", Kind.ABSENT), Change(8, "c", Kind.ABSENT)])
+    index.save(b"hub", Position(b"e" * 16, 6, b"h" * 32))
+    assert index.ahead == {"a": 7, "c": 8}
+
+
 def test_every_transaction_is_durable(index):
     assert index._db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert index._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)

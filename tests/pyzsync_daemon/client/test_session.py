@@ -528,6 +528,21 @@ def test_what_was_applied_in_this_life_counts_too():
     assert player.session.phase is Phase.PARTING
 
 
+def test_what_was_applied_before_the_first_position_was_saved_counts_too():
+    player = Player().connect(resumed=False)
+    player.receive(snapshot(directory("a", 4), at=position(4)))
+    player.receive(Announce((directory("b", 6),), None))
+    prune = player.due(Prune)
+    player.run()  # both are applied, and no position can be saved yet
+    player.complete(prune, Pruned(()))
+    player.run()
+    assert player.session.position == position(4)
+    player.session.lost()
+    player.connect()
+    player.receive(Announce((), position(5)))
+    assert player.session.phase is Phase.PARTING
+
+
 def test_a_position_that_is_saved_after_the_greeting_excuses_nothing():
     player = Player(at=position(3)).connect()
     player.receive(Announce((directory("a", 5),), position(5)))
