@@ -34,6 +34,7 @@ _HEAD = struct.Struct("<8sQHHI32s")
 _CHECK = 32
 # 88 bytes: a multiple of 4, as is every column (4 and 20 bytes a node), so weak sums stay aligned.
 _BODY = _HEAD.size + _CHECK
+_PIECE = 1 << 22  # of a column that is read as it is needed
 
 
 def write_tree(tree: HashTree, write: Callable[[memoryview], object]) -> None:
@@ -44,13 +45,18 @@ def write_tree(tree: HashTree, write: Callable[[memoryview], object]) -> None:
         for column in (level.weak, level.strong)
         if len(level)
     ]
+    pieces = [
+        column[at : at + _PIECE] for column in columns for at in range(0, len(column), _PIECE)
+    ]
     head = _HEAD.pack(MAGIC, tree.length, tree.base, KEPT_WIDTH, 0, tree.top)
     check = blake3(head)
-    for column in columns:
-        check.update(column)
+    for piece in pieces:
+        check.update(piece)
+        tree.rest()
     write(memoryview(head + check.digest()))
-    for column in columns:
-        write(column)
+    for piece in pieces:
+        write(piece)
+        tree.rest()
 
 
 def packed_size(length: int, base: int) -> int:

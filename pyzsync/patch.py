@@ -13,7 +13,7 @@ from pyzsync.grid import FANOUT, LEAF, WINDOW, node_count, window_bytes
 from pyzsync.hashes import hash_window
 from pyzsync.runs import Mask, Runs, mask_of, runs_of
 from pyzsync.target import Target
-from pyzsync.tree import HashTree, TreeBuilder
+from pyzsync.tree import Columns, HashTree, MemoryColumns, TreeBuilder
 
 Read = Callable[[int, int], bytes]
 
@@ -28,7 +28,7 @@ class Patch:
     windows that passed count. ``read_old`` and ``read`` take (offset, size) and may return fewer
     bytes, where a file has shrunk; ``write`` takes (offset, bytes) and may leave holes for zeros.
     ``copy`` (source, offset, size), if there is one, stages long copies without bringing them here
-    and returns how many bytes there were.
+    and returns how many bytes there were. ``columns`` is where the tree is kept as it grows.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Patch:
         read: Read,
         write: Callable[[int, bytes], object],
         copy: Callable[[int, int, int], int] | None = None,
+        columns: Callable[[Sequence[int]], Columns] = MemoryColumns,
     ) -> None:
         if (target.length, target.base) != (blueprint.length, blueprint.base):
             raise ValueError("target and blueprint are of different files")
@@ -48,7 +49,7 @@ class Patch:
         self._read = read
         self._write = write
         self._direct = copy
-        self._builder = TreeBuilder(target.length, target.base)
+        self._builder = TreeBuilder(target.length, target.base, columns)
         self._staged: Mask = np.zeros(len(blueprint.source), dtype=np.bool_)
 
     @property

@@ -6,9 +6,9 @@ or a part of one, is a hashlist without any work: 24 bytes a node, a third more 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from blake3 import blake3
@@ -79,21 +79,53 @@ class HashTree:
         return nodes[first:stop]
 
 
+class Columns(Protocol):
+    """Where the columns of a tree are kept while it is built: one pair for each level of nodes."""
+
+    def put(self, level: int, first: int, part: Hashes) -> None:
+        """Keep the hashes of the nodes from ``first`` on of the ``level``-th pair."""
+        ...
+
+    def finish(self) -> tuple[list[Hashes], Callable[[], object]]:
+        """All pairs, and what gives back their memory, if it can be read again."""
+        ...
+
+
+class MemoryColumns:
+    """Columns in memory, for levels of so many nodes."""
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        self._levels = [Hashes.blank(count, KEPT_WIDTH) for count in counts]
+
+    def put(self, level: int, first: int, part: Hashes) -> None:
+        """Keep some hashes."""
+        self._levels[level].weak[first : first + len(part)] = part.weak
+        self._levels[level].strong[first : first + len(part)] = part.strong
+
+    def finish(self) -> tuple[list[Hashes], Callable[[], object]]:
+        """The columns themselves."""
+        return self._levels, lambda: None
+
+
 class TreeBuilder:
     """Joins the hashes of all windows of a file of ``length`` bytes into its tree.
 
-    A window may be put again (its bytes have changed) or dropped. ``finish`` hands out the
-    builder's own columns, so nothing may be put afterwards.
+    A window may be put again (its bytes have changed) or dropped. ``columns`` makes the place for
+    levels of so many nodes each. ``finish`` hands out the builder's own columns, so nothing may be
+    put afterwards.
     """
 
-    def __init__(self, length: int, base: int | None = None) -> None:
+    def __init__(
+        self,
+        length: int,
+        base: int | None = None,
+        columns: Callable[[Sequence[int]], Columns] = MemoryColumns,
+    ) -> None:
         self.length = length
         self.base = finest_kept(length) if base is None else base
         self._last = max(self.base, top_level(length))
-        self._levels = [
-            Hashes.blank(node_count(length, level), KEPT_WIDTH)
-            for level in range(self.base, min(self._last, WINDOW_LEVEL) + 1)
-        ]
+        self._kept = range(self.base, min(self._last, WINDOW_LEVEL) + 1)
+        self._columns = columns([node_count(length, level) for level in self._kept])
         self._tops = np.zeros((window_count(length), FULL_WIDTH), dtype=np.uint8)
         self._top_weak = np.zeros(window_count(length), dtype=WEAK)
         self._apex = EMPTY_TOP
@@ -111,11 +143,9 @@ class TreeBuilder:
                 f"window {window} has {window_bytes(self.length, window)} bytes at base "
                 f"{self.base}, not {hashes.length} at {hashes.base}"
             )
-        for level, column in enumerate(self._levels, self.base):
-            part = hashes.level(level)
+        for level in self._kept:
             first = window * FANOUT ** (WINDOW_LEVEL - level)
-            column.weak[first : first + len(part)] = part.weak
-            column.strong[first : first + len(part)] = part.strong
+            self._columns.put(level - self.base, first, hashes.level(level))
         self._tops[window] = np.frombuffer(hashes.top, dtype=np.uint8)
         self._top_weak[window] = hashes.level(WINDOW_LEVEL).weak[0]
         self._apex = hashes.apex
@@ -133,14 +163,15 @@ class TreeBuilder:
         """Fold the levels above the windows; MissingBlocks if a window has not been put."""
         if not self.complete:
             raise MissingBlocks(runs_of(~self._filled))
-        levels = list(self._levels)
+        columns, rest = self._columns.finish()
+        levels = list(columns)
         top = self._apex
         weak, strong = self._top_weak.tobytes(), self._tops.tobytes()
         for level in range(WINDOW_LEVEL + 1, self._last + 1):
             weak, strong = kernel.hash_nodes(weak, strong, node_size(level - 1), self.length)
             levels.append(Hashes.from_bytes(weak, strong, FULL_WIDTH).cut(KEPT_WIDTH))
             top = strong
-        return HashTree(self.length, self.base, top, tuple(levels))
+        return HashTree(self.length, self.base, top, tuple(levels), rest)
 
 
 def build_tree(length: int, windows: Iterable[WindowHashes], base: int | None = None) -> HashTree:

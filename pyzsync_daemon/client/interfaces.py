@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from protocol.messages import Message, Position
 from pyzsync import HashTree
+from pyzsync.tree import Columns
 from pyzsync_daemon.client.effects import Effect, Result
 
 Work = Callable[[Effect], Result]
@@ -91,6 +92,10 @@ class OldContent(Protocol[Taker]):
     @property
     def cores(self) -> Executor | None:
         """Threads that may read and copy while the files are open; None: only the caller may."""
+        ...
+
+    def columns(self, counts: Sequence[int]) -> Columns:
+        """Where the new file's tree is built."""
         ...
 
     def opened(self) -> AbstractContextManager[None]:

@@ -207,7 +207,8 @@ class Pull(Generic[File]):
         if self._made is None:
             target = Target(self.change.version, self.change.size)
             blueprint = Blueprint(self.change.size)
-            patch = Patch(target, blueprint, self.old.read, self._read, self._write, self._copy)
+            read, columns = self.old.read, self.old.columns
+            patch = Patch(target, blueprint, read, self._read, self._write, self._copy, columns)
             self._made = patch, Search(target, blueprint, self.old, self._cores)
         return self._made
 

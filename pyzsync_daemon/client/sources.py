@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from protocol.messages import Change, Flag
 from pyzsync import HashTree
+from pyzsync.tree import Columns
 from pyzsync_daemon.client.compare import hash_descriptor
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.client.staging import StagedFile
@@ -53,6 +54,10 @@ class OldBytes:
     def tree_bytes(self) -> int:
         """Of files from this size on the tree is stored."""
         return self.replica.settings.tree_bytes
+
+    def columns(self, counts: Sequence[int]) -> Columns:
+        """Where the new file's tree is built. ``OSError`` if the disk says no."""
+        return self.replica.trees.columns(counts)
 
     @property
     def cores(self) -> Executor:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import mmap
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from pyzsync.errors import TreeFormatError
 from pyzsync.pack import open_tree, write_tree
-from pyzsync.tree import HashTree
+from pyzsync.tree import Columns, HashTree, MemoryColumns
+from pyzsync_daemon.files.scratch import ScratchColumns
+
+LARGE = 1 << 19
+"""Nodes of a tree that is not built in memory: that of a file of 200 MB. Below, opening a file for
+each tree under way would cost more than the 12 MB."""
 
 OPEN_TREES = 256
 """Trees kept open: more than the files that are being fetched at any one time."""
@@ -53,6 +58,15 @@ class TreeStore:
             staged.unlink(missing_ok=True)
             raise
         return version
+
+    def columns(self, counts: Sequence[int]) -> Columns:
+        """Where to keep the columns of a tree that is built. ``OSError`` if the disk says no.
+
+        Those of a large one stay out of memory: 62 MB of a GB of file.
+        """
+        return (
+            MemoryColumns(counts) if sum(counts) < LARGE else ScratchColumns(self.directory, counts)
+        )
 
     def load(self, version: bytes) -> HashTree | None:
         """The tree of ``version``, as views over its mapped file; None if there is no good one."""

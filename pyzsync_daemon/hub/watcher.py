@@ -22,7 +22,9 @@ from watchfiles import Change, watch
 from watchfiles.main import FileChange
 
 STEP_MS = 5
-"""How often watchfiles looks for events: half of what an edit waits for on average."""
+"""How often watchfiles looks for events. An edit waits for the rest of one step, and for one more
+in which nothing came: 5 to 10 ms, of which steps of 10 ms would make 10 to 20. A hub that has
+nothing to do takes 0.7 % of a core with this, and 0.5 % with 10 ms (measured)."""
 
 FLOOD = 8192
 """Events in one go after which the kernel's queue (16384 by default) may have overflowed; nobody

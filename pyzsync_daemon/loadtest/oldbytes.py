@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyzsync import HashTree, hash_stream
+from pyzsync.tree import MemoryColumns
 from pyzsync_daemon.client.replica import WorkbenchSettings
 from pyzsync_daemon.loadtest.segments import Segments
 from pyzsync_daemon.loadtest.shared import Content, Shared
@@ -66,6 +67,8 @@ class MemoryOld:
 
     tree_bytes = WorkbenchSettings().tree_bytes
     cores = None  # a thousand clients are at work at once already
+
+    columns = MemoryColumns
 
     def __init__(self, content: Content | None) -> None:
         has_bytes = content is not None and content.bytes.length

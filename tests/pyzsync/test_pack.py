@@ -1,9 +1,11 @@
 import io
 import random
+from dataclasses import replace
 
 import pytest
 from blake3 import blake3
 
+from pyzsync import pack
 from pyzsync.errors import TreeFormatError
 from pyzsync.grid import WINDOW
 from pyzsync.pack import MAGIC, open_tree, packed_size, write_tree
@@ -88,3 +90,15 @@ def changed(at, byte):
 def test_junk_is_named(data, reason):
     with pytest.raises(TreeFormatError, match=reason):
         open_tree(data)
+
+
+def test_what_was_written_is_given_back_as_it_goes(monkeypatch):
+    monkeypatch.setattr(pack, "_PIECE", 4096)
+    data, rests = bytes(600 * 512), []
+    tree = replace(tree_of(data), rest=lambda: rests.append(1))
+    sizes = []
+    write_tree(tree, lambda piece: sizes.append(len(piece)))
+    assert max(sizes) == 4096
+    assert len(rests) == 2 * (
+        len(sizes) - 1
+    )  # once for the check, once to write; the head has none

@@ -71,6 +71,15 @@ def test_what_has_moved_is_found(client, hub, old):
     assert leaves <= 3
 
 
+def test_a_large_tree_is_built_out_of_memory(client, hub, monkeypatch):
+    monkeypatch.setattr("pyzsync_daemon.files.trees.LARGE", 1)
+    (client.root / "f").write_bytes(DATA[700:])
+    change = hub.file("f", DATA)
+    client.apply(change)
+    assert (client.root / "f").read_bytes() == DATA
+    assert client.bench._replica.trees.load(change.version).length == len(DATA)
+
+
 def test_equal_content_needs_no_block(client, hub):
     client.apply(hub.file("f", DATA))
     assert ask(client, hub, DATA[: WINDOW + 100]) == ()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pyzsync.tree import hash_stream
+from pyzsync.tree import MemoryColumns, hash_stream
 from pyzsync_daemon.files import trees
+from pyzsync_daemon.files.scratch import ScratchColumns
 from pyzsync_daemon.files.trees import TreeStore
 
 
@@ -31,6 +32,12 @@ def test_a_tree_comes_back_as_it_was(store, size):
 
 def test_an_unknown_version_is_none(store):
     assert store.load(bytes(32)) is None
+
+
+def test_columns_of_large_trees_are_not_in_memory(store, monkeypatch):
+    monkeypatch.setattr(trees, "LARGE", 5)
+    assert isinstance(store.columns([3, 1]), MemoryColumns)
+    assert isinstance(store.columns([4, 1]), ScratchColumns)
 
 
 def test_saving_twice_writes_once(store):
