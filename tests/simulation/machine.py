@@ -220,6 +220,21 @@ class SyncMachine(RuleBasedStateMachine):
         self.restore_hub_state()
         self.publish()
 
+    @rule(at=path, size=size)
+    def go_back_at_once(self, at: str, size: int) -> None:
+        """The same, while a client has that change and not yet the position behind it."""
+        self.save_hub_state()
+        self.world.run(60)
+        disk.write(self.hub, at, noise(size, size))
+        self.publish()
+        for _ in range(60):
+            self.world.run(1)
+            if any(client.workbench.ahead for client in self.world.clients):
+                break
+        disk.clear(self.hub / at)
+        self.restore_hub_state()
+        self.publish()
+
     @rule(who=number, name=number, moves=st.integers(20, 60))
     def change_during_prune(self, who: int, name: int, moves: int) -> None:
         """Something new appears while a client works out what a snapshot did not name."""
