@@ -19,9 +19,7 @@ from pyzsync_daemon.files.trees import TreeStore
 from pyzsync_daemon.hub.deltas import Bounds, DeltaMaker
 from pyzsync_daemon.hub.hashlists import cut_hashlist
 
-PUSH_CHANGES: Final = (
-    32  # half of what is committed at a time: more is a bulk change, and is asked for
-)
+PUSH_CHANGES: Final = 64  # what is committed at a time; a client that gets more is far behind
 PUSH_BYTES: Final = 256 * 1024  # hashlists and deltas pushed with a page
 LEARNED_BYTES: Final = 1 << 20  # deltas that were made for another client, with a page
 HASHES: Final = 1024  # bytes of a hashlist that goes with any delta
