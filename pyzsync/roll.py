@@ -81,7 +81,12 @@ def roll(
 
 
 def unused(blueprint: Blueprint, old_length: int, block: int) -> Ranges:
-    """The old bytes to search for blocks that touch bytes which the blueprint does not use."""
+    """The old bytes to search for blocks that touch bytes which the blueprint does not use.
+
+    Not those around a gap of a block or less: it held what was changed in place (a tar's header),
+    and what lies across its ends is hardly ever wanted. Measured on ``linux``: 64 MB to search
+    and not 162, and not one block less found.
+    """
     # Copies of bytes that lie side by side are one: those are sorted, and not millions of nodes.
     used = blueprint.source[blueprint.source >= 0]
     cuts = np.flatnonzero(np.diff(used) != blueprint.unit)
@@ -89,7 +94,7 @@ def unused(blueprint: Blueprint, old_length: int, block: int) -> Ranges:
     order = np.argsort(firsts)
     starts = np.append(0, np.maximum.accumulate(lasts[order]) + blueprint.unit)
     stops = np.minimum(np.append(firsts[order], old_length), old_length)
-    gap = starts < stops
+    gap = stops - starts > min(block, old_length - 1)
     starts = np.maximum(starts[gap] - (block - 1), 0)
     stops = np.minimum(stops[gap] + (block - 1), old_length)
     # Widened gaps that touch become one; both columns ascend, so neighbours tell.

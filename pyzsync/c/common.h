@@ -18,7 +18,7 @@
 #define WITH_AVX2 1
 #define WITH_AVX512 1
 #define AVX2 __attribute__((target("avx2")))
-#define AVX512 __attribute__((target("avx2,avx512f")))
+#define AVX512 __attribute__((target("avx2,avx512f,avx512vl,avx512dq")))
 #else
 #define WITH_AVX2 0
 #define WITH_AVX512 0
@@ -32,7 +32,7 @@ struct hit {
 };
 
 /* The most windows of one sweep. Their sums stay in the first-level cache. */
-#define MOST_SWEEP 2048
+#define MOST_SWEEP 4096
 
 /* The loops that there is more than one way to write. All variants give the same bytes. */
 struct variant {

@@ -6,9 +6,9 @@
  * is bounded by what was decided, since a batch grows only while all before it went the same way. */
 #include "search.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "notes.h"
 #include "tree.h"
 #include "weak.h"
 
@@ -30,18 +30,6 @@ struct candidate {
     uint32_t place; /* of its sum's group */
 };
 
-/* What this scan has seen of some places: a hash table that grows. */
-struct note {
-    uint32_t place;  /* of a distinct block, */
-    uint32_t failed; /* if it is its group's first: windows that were none of the group's blocks */
-    bool used, found;
-};
-
-struct notes {
-    struct note *slots;
-    uint32_t used, mask;
-};
-
 struct scan {
     struct wanted *w;
     const uint8_t *data;
@@ -55,54 +43,19 @@ struct scan {
 
 /* ---- the bounds ---- */
 
-static struct note *slot_of(const struct notes *n, uint32_t place)
-{
-    uint32_t slot = place * UINT32_C(0x9E3779B1) >> 7 & n->mask;
-    while (n->slots[slot].used && n->slots[slot].place != place)
-        slot = (slot + 1) & n->mask;
-    return &n->slots[slot];
-}
-
-static bool grow(struct notes *n)
-{
-    struct notes bigger = {.mask = n->slots ? 2 * n->mask + 1 : 255, .used = n->used};
-    bigger.slots = calloc((size_t)bigger.mask + 1, sizeof *bigger.slots);
-    if (!bigger.slots)
-        return false;
-    for (uint32_t i = 0; n->slots && i <= n->mask; i++)
-        if (n->slots[i].used)
-            *slot_of(&bigger, n->slots[i].place) = n->slots[i];
-    free(n->slots);
-    *n = bigger;
-    return true;
-}
-
 /* The note of a place, to be written; NULL if there is no memory, which ends the scan. */
-static struct note *note_of(struct scan *s, uint32_t place)
+static struct note *write_note(struct scan *s, uint32_t place)
 {
-    struct notes *n = &s->notes;
-    if ((!n->slots || n->used > n->mask / 2) && !grow(n)) {
-        s->no_memory = true;
-        return NULL;
-    }
-    struct note *note = slot_of(n, place);
-    n->used += !note->used;
-    note->used = true;
-    note->place = place;
+    struct note *note = note_of(&s->notes, place);
+    s->no_memory |= !note;
     return note;
-}
-
-/* The note of a place, or an empty one. */
-static struct note noted(const struct scan *s, uint32_t place)
-{
-    return s->notes.slots ? *slot_of(&s->notes, place) : (struct note){0};
 }
 
 /* Is this distinct block no longer looked for? */
 static bool counts_as_found(const struct scan *s, uint32_t place)
 {
     return atomic_load_explicit(&s->w->where[place], memory_order_relaxed) < s->done ||
-           noted(s, place).found;
+           noted(&s->notes, place).found;
 }
 
 /* Are all blocks of this group found? A crowd is never looked through. */
@@ -122,14 +75,14 @@ static bool allowed(const struct scan *s, const struct candidate *c)
 {
     uint64_t position = (uint64_t)c->position;
     return s->vain < VAIN + position / s->w->block * s->vain_ratio &&
-           noted(s, c->place).failed < GIVE_UP + (position >> GIVE_UP_SHIFT) && !spent(s, c->place);
+           noted(&s->notes, c->place).failed < GIVE_UP + (position >> GIVE_UP_SHIFT) && !spent(s, c->place);
 }
 
 /* ---- deciding ---- */
 
 static void count_failure(struct scan *s, uint32_t place)
 {
-    struct note *note = note_of(s, place);
+    struct note *note = write_note(s, place);
     s->vain++;
     if (note)
         note->failed++;
@@ -144,7 +97,7 @@ static bool decide(struct scan *s, const struct candidate *c, const uint8_t *dig
         count_failure(s, c->place);
         return false;
     }
-    struct note *note = note_of(s, place);
+    struct note *note = write_note(s, place);
     if (note)
         note->found = true;
     found_at(s->w, place, s->base + c->position);
@@ -304,7 +257,8 @@ static struct stop roll(struct scan *s, int64_t position)
     struct queue q = {.patience = 1};
     struct hit hits[MOST_SWEEP + 1];
     uint32_t sum = block_sum(s->data + position, s->w->block);
-    for (int64_t most = position ? FIRST_SWEEP : MOST_SWEEP;; most = 2 * most < MOST_SWEEP ? 2 * most : MOST_SWEEP) {
+    int64_t most = position ? FIRST_SWEEP : MOST_SWEEP;
+    for (;; most = 2 * most < MOST_SWEEP ? 2 * most : MOST_SWEEP) {
         int64_t count = s->last - position < most ? s->last - position : most;
         size_t found = v->sweep(s->w, s->data + position, (size_t)count, &sum, hits);
         bool end = position + count == s->last; /* its window is the last, there is no next sum */
@@ -338,6 +292,6 @@ int64_t search(struct wanted *w, const uint8_t *data, size_t size, int64_t base,
             break;
         position = stop.why == MATCH ? follow(&s, stop.position) : stop.position;
     }
-    free(s.notes.slots);
+    free_notes(&s.notes);
     return s.no_memory ? -1 : (int64_t)s.hashed;
 }

@@ -40,3 +40,12 @@ size_t sweep_portable(const struct wanted *w, const uint8_t *data, size_t count,
     *sum = s;
     return found;
 }
+
+size_t sweep_rest(const struct wanted *w, const uint8_t *data, size_t done, size_t count, uint32_t *sum,
+                  struct hit *hits)
+{
+    size_t found = sweep_portable(w, data + done, count - done, sum, hits);
+    for (size_t i = 0; i < found; i++)
+        hits[i].at += (uint32_t)done;
+    return found;
+}

@@ -167,9 +167,10 @@ static void fill_filter(struct wanted *w)
 {
     memset(w->filter, 0, sizeof *w->filter << (32 - w->filter_shift));
     for (uint32_t place = 0; place < w->distinct; place++) {
-        uint32_t sum = w->sums[place], mix = sum * FILTER_MIX;
-        w->filter[sum >> w->filter_shift] |= UINT32_C(1) << (31 - (mix >> 27)) |
-                                             UINT32_C(1) << (31 - (mix >> 22 & 31));
+        uint32_t sum = w->sums[place], mix = sum * FILTER_MIX, bits = 0;
+        for (int shift = 27; shift >= 17; shift -= 5)
+            bits |= UINT32_C(1) << (31 - (mix >> shift & 31));
+        w->filter[sum >> w->filter_shift] |= bits;
     }
 }
 

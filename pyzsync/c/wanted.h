@@ -30,18 +30,18 @@ struct wanted {
 
 #define NOWHERE INT64_MAX
 
-/* A word of the filter is chosen by a sum's leading bits, and in it two bits by this product's: a sum that
- * is wanted has both set. Two bits in one word let a third as many by as one would in as much memory, and
- * cost one access. */
+/* A word of the filter is chosen by a sum's leading bits, and in it three bits by this product's: a sum that
+ * is wanted has them all set. Three bits in one word let a tenth as many by as one would in as much memory,
+ * and cost one access. */
 #define FILTER_MIX UINT32_C(0x9E3779B1)
 
 static inline bool passes(const struct wanted *w, uint32_t sum)
 {
     uint32_t mix = sum * FILTER_MIX, word = w->filter[sum >> w->filter_shift];
-    return (word << (mix >> 27)) & (word << (mix >> 22 & 31)) & UINT32_C(1) << 31;
+    return word << (mix >> 27) & word << (mix >> 22 & 31) & word << (mix >> 17 & 31) & UINT32_C(1) << 31;
 }
 
-/* Where millions of blocks are wanted, one window in thirty passes the filter by chance, and to look each up
+/* Where millions of blocks are wanted, one window in sixty passes the filter by chance, and to look each up
  * is a wait for the main memory. So they are asked for in another filter first, that is independent. */
 #define SECOND_BITS 19
 #define SECOND_MIX UINT32_C(0x85EBCA6B)

@@ -156,15 +156,26 @@ def test_unused_parts_are_widened_joined_and_long_enough():
     assert rows(unused(blueprint, 2000, LEAF)) == [(0, 2000)]
     assert rows(unused(blueprint, 511, LEAF)) == []
     nodes = np.arange(4)
-    blueprint.fill("roll", 0, nodes, np.array([0, 512, 1024 + 100, 5000]))
-    # Unused: 1024..1124, 1636..5000, 5512..9000; the first two touch once widened.
+    blueprint.fill("roll", 0, nodes, np.array([0, 512, 1024 + 600, 5000]))
+    # Unused: 1024..1624, 2136..5000, 5512..9000; the first two touch once widened.
     assert rows(unused(blueprint, 9000, LEAF)) == [(513, 9000)]
-    assert rows(unused(blueprint, 5600, LEAF)) == [(513, 5600)]
+    assert rows(unused(blueprint, 5600, LEAF)) == [(513, 5511)]
     assert rows(unused(blueprint, 4999, LEAF)) == [(513, 4999)]
     wide = Blueprint(4 * LEAF)
     wide.fill("compare", 1, np.array([0]), np.array([4 * LEAF]))
     assert rows(unused(wide, 8 * LEAF, LEAF)) == [(0, 4 * LEAF + 511)]
     assert rows(unused(wide, 20 * LEAF, LEAF)) == [(0, 4 * LEAF + 511), (8 * LEAF - 511, 20 * LEAF)]
+
+
+def test_what_lies_across_a_gap_of_one_block_is_not_searched():
+    new = bytearray(OLD)
+    new[10 * LEAF] ^= 1
+    new[20 * LEAF] ^= 1
+    new[21 * LEAF] ^= 1
+    blueprint, target = search(bytes(new), 0)
+    compare_same_offset(blueprint, target, tree_of(OLD), 0)
+    assert rows(unused(blueprint, len(OLD), LEAF)) == [(20 * LEAF - 511, 22 * LEAF + 511)]
+    assert rows(unused(Blueprint(LEAF), LEAF, LEAF)) == [(0, LEAF)]  # no gap: the whole file
 
 
 def test_short_unused_parts_share_a_batch():
@@ -178,27 +189,29 @@ def test_short_unused_parts_share_a_batch():
     leaves = 2000
     old = random.Random(11).randbytes(leaves * LEAF)
     new = bytearray(old)
-    new[5 :: 4 * LEAF] = bytes(b ^ 1 for b in new[5 :: 4 * LEAF])  # every fourth leaf
+    for at in (5, 5 + LEAF):  # two leaves of four
+        new[at :: 4 * LEAF] = bytes(b ^ 1 for b in new[at :: 4 * LEAF])
     blueprint, target = search(bytes(new), 0)
     compare_same_offset(blueprint, target, tree_of(old), 0)
     parts = unused(blueprint, len(old), LEAF)
     with Counting(2) as pool:
         assert roll(blueprint, target, Reader(old), len(old), 0, pool) == 0
     assert len(parts) == leaves // 4
-    assert pool.batches == -(-sum(stop - start for start, stop in parts) // PIECE) == 3
+    assert pool.batches == -(-sum(stop - start for start, stop in parts) // PIECE) == 4
 
 
 def test_parts_near_each_other_are_read_at_once():
     old = random.Random(12).randbytes(400 * LEAF)
     new = bytearray(old)
     far = 120 + NEAR // LEAF
-    for leaf in (100, 120, far + 5):
+    for leaf in (100, 119, far + 5):
         new[leaf * LEAF] ^= 1
+        new[(leaf + 1) * LEAF] ^= 1
     blueprint, target = search(bytes(new), 0)
     compare_same_offset(blueprint, target, tree_of(old), 0)
     reader = Reader(old)
     assert roll(blueprint, target, reader, len(old), 0) == 0
-    ends = [(100, 121), (far + 5, far + 6)]
+    ends = [(100, 121), (far + 5, far + 7)]
     assert reader.reads == [
         (first * LEAF - 511, (stop - first) * LEAF + 2 * 511) for first, stop in ends
     ]
@@ -209,7 +222,8 @@ def test_a_file_that_has_shrunk_is_searched_as_far_as_it_goes():
     new = bytearray(old)
     new[20 * LEAF : 21 * LEAF] = old[40 * LEAF + 5 : 41 * LEAF + 5]
     new[40 * LEAF : 41 * LEAF] = old[60 * LEAF + 5 : 61 * LEAF + 5]
-    new[60 * LEAF] ^= 1
+    for leaf in (41, 60, 61):
+        new[leaf * LEAF] ^= 1
     blueprint, target = search(bytes(new), 0)
     compare_same_offset(blueprint, target, tree_of(old), 0)
     found = roll(blueprint, target, Reader(old[: 50 * LEAF]), len(old), 0)
