@@ -15,6 +15,17 @@ def hash_nodes(
     weak: Data, strong: Data, child_size: int, length: int, /
 ) -> tuple[bytes, bytes]: ...
 def equal_rows(a: Data, b: Data, width: int, /) -> bytes: ...
+def extend_runs(
+    places: Data,
+    flags: Data,
+    weak: Data,
+    strong: Data,
+    width: int,
+    old_weak: Data,
+    old_strong: Data,
+    old_width: int,
+    /,
+) -> bytes: ...
 
 @final
 class Join:

@@ -89,3 +89,52 @@ class Join:
     def _firsts(self) -> NDArray[np.intp]:
         """The first wanted node of each key."""
         return self._nodes[self._lookup.first]
+
+
+def extend_runs(
+    places: Data,
+    flags: Data,
+    weak: Data,
+    strong: Data,
+    width: int,
+    old_weak: Data,
+    old_strong: Data,
+    old_width: int,
+    /,
+) -> bytes:
+    """An int32 for each wanted node: its place, or one that follows from a neighbour's, or -1."""
+    rows, old = _Rows(weak, strong, width), _Rows(old_weak, old_strong, old_width)
+    wanted, packed = as_bytes(flags), as_bytes(places)
+    if wanted.size != rows.weak.size or packed.size != 4 * rows.weak.size:
+        raise ValueError("flags and places must hold a byte and four for each node")
+    at = packed.view("<i4").astype(np.int64)
+    if ((at < -1) | (at >= old.weak.size)).any():
+        raise ValueError("a place is out of range")
+    for side in (1, -1):
+        _extend(at[::side], wanted[::side], np.arange(len(at))[::side], rows, old, side)
+    return at.astype("<i4").tobytes()
+
+
+def _extend(
+    at: NDArray[np.int64],
+    wanted: NDArray[np.uint8],
+    nodes: NDArray[np.intp],
+    rows: _Rows,
+    old: _Rows,
+    side: int,
+) -> None:
+    """Fill in places, a step of ``side`` further from node to node; all columns in that order.
+
+    A node's place follows from that of the last one before it that has one, and counts if all those
+    between them fit theirs.
+    """
+    order = np.arange(len(at))
+    known = at >= 0
+    anchor = np.maximum.accumulate(np.where(known, order, -1))
+    place = at[anchor] + side * (order - anchor)
+    fits = (anchor >= 0) & ~known & (wanted != 0) & (place >= 0) & (place < old.weak.size)
+    fits[fits] = rows.weak[nodes[fits]] == old.weak[place[fits]]
+    fits[fits] = rows.equal(nodes[fits], old, place[fits])
+    broken = np.maximum.accumulate(np.where(known | fits, -1, order))
+    fits &= broken < anchor
+    at[fits] = place[fits]

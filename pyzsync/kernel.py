@@ -12,6 +12,8 @@ Data comes in as any contiguous buffer and goes out as packed bytes, numbers lit
                                     -> the same of the level above; each child covers child_size
                                        bytes, all of them `length`; FANOUT children a node
     equal_rows(a, b, width)         -> one byte a row of `width` bytes: 1 where a and b are equal
+    extend_runs(places, flags, weak, strong, width, old_weak, old_strong, old_width)
+                                    -> places of wanted nodes by those of neighbours, see below
     Join(flags, weak, strong, width)
                                     where wanted nodes are among old ones, see below
     Matcher(weak, strong, width, block)
@@ -30,6 +32,11 @@ takes old nodes, the first of which is at `place`; any number of threads may do 
 -1. Nodes are equal if their weak sums are and the strong bytes that both have. The weak sum and the
 first four strong bytes are a node's key: a wanted node that differs from one before it with the
 same key is not looked for (chance makes none; crafted ones cost no more time than others).
+
+Runs. `extend_runs` takes and returns an int32 for each of the n nodes: its place among the old ones
+(which are 0 to m-1), or -1. A node that is wanted and has no place takes the one behind its left
+neighbour's, if the old node there is equal to it, from the first node to the last; then the one
+before its right neighbour's, from the last to the first.
 
 Matcher. Each of the n wanted blocks is `block` = LEAF * FANOUT**k bytes long; `weak` has 4*n
 bytes, `strong` `width`*n (1 to 32 each: the digest of a leaf or a node, cut; the buffer is kept,
@@ -67,7 +74,16 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["Join", "Matcher", "equal_rows", "hash_leaves", "hash_nodes", "name", "simd"]
+__all__ = [
+    "Join",
+    "Matcher",
+    "equal_rows",
+    "extend_runs",
+    "hash_leaves",
+    "hash_nodes",
+    "name",
+    "simd",
+]
 
 _MODULES = {"c": "pyzsync._kernel", "numpy": "pyzsync._numpy_kernel"}
 
@@ -108,7 +124,15 @@ def _choose_simd(kernel: ModuleType, demand: str) -> str:
 
 
 if TYPE_CHECKING:
-    from pyzsync._kernel import Join, Matcher, equal_rows, hash_leaves, hash_nodes, name
+    from pyzsync._kernel import (
+        Join,
+        Matcher,
+        equal_rows,
+        extend_runs,
+        hash_leaves,
+        hash_nodes,
+        name,
+    )
 
     simd: str
 else:
@@ -118,5 +142,6 @@ else:
     hash_leaves = _kernel.hash_leaves
     hash_nodes = _kernel.hash_nodes
     equal_rows = _kernel.equal_rows
+    extend_runs = _kernel.extend_runs
     Join = _kernel.Join
     Matcher = _kernel.Matcher

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pyzsync.blueprint import Blueprint
 from pyzsync.grid import FANOUT, node_size
 from pyzsync.hashes import Hashes
-from pyzsync.kernel import Join
 from pyzsync.lookup import Lookup
+from pyzsync.moved import find_moved
 from pyzsync.runs import Mask
 from pyzsync.target import Target
 from pyzsync.tree import HashTree
@@ -61,17 +61,11 @@ def _join(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, le
     mask = _wanted(blueprint, target, level)
     if not old.has(level) or not mask.any():
         return 0
-    wanted, have, found = target.hashes(level), old.hashes(level), 0
-    join = Join(mask.data, wanted.weak.data, wanted.strong.data, wanted.width)
-    for part in _chunks(len(have)):
-        join.feed(have.weak[part].data, have.strong[part].data, have.width, part.start)
-        old.rest()
-    source = np.frombuffer(join.places(), dtype="<i4")
-    del join
-    for part in _chunks(len(source)):
-        nodes = np.flatnonzero(source[part] >= 0) + part.start
-        places = source[nodes].astype(np.int64)
-        found += blueprint.fill("slide", level, nodes, old_base + places * node_size(level))
+    places, found = find_moved(mask, target.hashes(level), old.hashes(level), old.rest), 0
+    for part in _chunks(len(places)):
+        nodes = np.flatnonzero(places[part] >= 0) + part.start
+        sources = places[nodes].astype(np.int64) * node_size(level)
+        found += blueprint.fill("slide", level, nodes, old_base + sources)
     return found
 
 

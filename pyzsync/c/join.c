@@ -16,7 +16,8 @@ struct slot {
 
 enum {
     MIN_BITS = 4,
-    AT_ONCE = 32, /* nodes whose slots are fetched together */
+    AT_ONCE = 32,         /* nodes whose slots are fetched together */
+    MAX_FILTER_BITS = 25, /* 4 MiB */
 };
 
 static uint64_t first_seed, factors[2];
@@ -46,6 +47,18 @@ static inline uint32_t slot_of(const struct join *join, uint32_t weak, uint32_t 
     mix ^= mix >> 32;
     mix *= factors[1];
     return (uint32_t)(mix >> 32) & join->mask;
+}
+
+/* Most old nodes are not wanted where most places are known: a bit for each weak sum says so. */
+static inline uint32_t filter_bit(const struct join *join, uint32_t weak)
+{
+    return weak * UINT32_C(0x9E3779B1) >> join->filter_shift;
+}
+
+static inline bool passes(const struct join *join, uint32_t weak)
+{
+    uint32_t bit = filter_bit(join, weak);
+    return join->filter[bit >> 5] >> (bit & 31) & 1;
 }
 
 static inline uint64_t differ8(const uint8_t *a, const uint8_t *b)
@@ -95,6 +108,8 @@ static void insert(struct join *join, uint32_t node, uint32_t slot)
 {
     const struct rows *wanted = &join->wanted;
     uint32_t weak = weak_at(wanted, node), strong = load32(strong_at(wanted, node));
+    uint32_t bit = filter_bit(join, weak);
+    join->filter[bit >> 5] |= UINT32_C(1) << (bit & 31);
     struct slot *s = find(join, slot, weak, strong);
     if (s->node == NO_PLACE) {
         *s = (struct slot){strong, node};
@@ -128,9 +143,12 @@ bool make_join(struct join *join, const uint8_t *flags)
     while (((uint64_t)3 << bits) < (uint64_t)4 * wanted)
         bits++;
     join->mask = (uint32_t)(((uint64_t)1 << bits) - 1);
+    int filter_bits = bits + 4 < MAX_FILTER_BITS ? bits + 4 : MAX_FILTER_BITS;
+    join->filter_shift = 32 - filter_bits;
+    join->filter = calloc((size_t)1 << (filter_bits - 5), sizeof *join->filter);
     join->places = new_table(join->wanted.count, sizeof *join->places);
     join->slots = new_table((size_t)1 << bits, sizeof *join->slots);
-    if (!join->places || !join->slots)
+    if (!join->places || !join->slots || !join->filter)
         return false;
     memset(join->slots, 0xFF, sizeof *join->slots << bits);
     insert_all(join, flags);
@@ -141,6 +159,7 @@ void free_join(struct join *join)
 {
     free(join->places);
     free(join->slots);
+    free(join->filter);
 }
 
 /* ---- feeding ---- */
@@ -175,24 +194,54 @@ static uint32_t look_up(const struct join *join, const struct rows *old, uint32_
     return s->node != NO_PLACE && same_strong(&join->wanted, s->node, old, i) ? s->node : NO_PLACE;
 }
 
+/* Collect old nodes from `i` on that may be wanted. Returns the one to go on with. */
+static uint32_t collect(const struct join *join, const struct rows *old, uint32_t i, uint32_t *nodes, size_t *count)
+{
+    for (*count = 0; i < old->count && *count < AT_ONCE; i++) {
+        nodes[*count] = i;
+        *count += passes(join, weak_at(old, i));
+    }
+    return i;
+}
+
 void feed_join(struct join *join, const struct rows *old, uint32_t place)
 {
     uint32_t nodes[AT_ONCE], slots[AT_ONCE], next = join->wanted.count;
     for (uint32_t i = 0; i < old->count;) {
         for (; i < old->count && is_next(join, next, old, i); i++, next++)
             found_at(join, next, place + i);
-        size_t count = 0;
-        for (; count < AT_ONCE && i + count < old->count; count++)
-            nodes[count] = i + (uint32_t)count;
+        size_t count;
+        i = collect(join, old, i, nodes, &count);
         fetch_slots(join, old, nodes, count, slots);
-        for (size_t k = 0; k < count; k++, i++) {
-            uint32_t node = is_next(join, next, old, i) ? next : look_up(join, old, i, slots[k]);
-            if (node != NO_PLACE)
-                found_at(join, node, place + i);
-            /* One changed node often has its place in both files. */
-            next = node != NO_PLACE ? node + 1 : next < join->wanted.count ? next + 1 : next;
+        next = join->wanted.count;
+        for (size_t k = 0; k < count; k++) {
+            uint32_t node = look_up(join, old, nodes[k], slots[k]);
+            if (node == NO_PLACE)
+                continue;
+            found_at(join, node, place + nodes[k]);
+            next = node + (i - nodes[k]); /* if all between have their places in both files */
         }
     }
+}
+
+/* ---- runs ---- */
+
+/* May wanted node `i` take this place? */
+static inline bool fits(const struct rows *wanted, uint32_t i, const struct rows *old, uint32_t place)
+{
+    return place < old->count && weak_at(wanted, i) == weak_at(old, place) && same_strong(wanted, i, old, place);
+}
+
+void extend_runs(uint32_t *places, const uint8_t *flags, const struct rows *wanted, const struct rows *old)
+{
+    for (uint32_t i = 1; i < wanted->count; i++)
+        if (places[i] == NO_PLACE && flags[i] && places[i - 1] != NO_PLACE &&
+            fits(wanted, i, old, places[i - 1] + 1))
+            places[i] = places[i - 1] + 1;
+    for (uint32_t i = wanted->count; i-- > 1;) /* before place 0 there is none: it becomes a large number */
+        if (places[i - 1] == NO_PLACE && flags[i - 1] && places[i] != NO_PLACE &&
+            fits(wanted, i - 1, old, places[i] - 1))
+            places[i - 1] = places[i] - 1;
 }
 
 uint32_t place_of(const struct join *join, uint32_t node)

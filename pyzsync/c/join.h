@@ -20,6 +20,8 @@ struct join {
     _Atomic uint32_t *places; /* of each: the least old place, or one of those below */
     struct slot *slots;
     uint32_t mask;
+    uint32_t *filter; /* a bit for each wanted weak sum */
+    int filter_shift;
 };
 
 #define NO_PLACE UINT32_MAX
@@ -35,6 +37,11 @@ void seed_join(const uint8_t *bytes);
  * case. */
 bool make_join(struct join *join, const uint8_t *flags);
 void free_join(struct join *join);
+
+/* Where neighbours are neighbours in both files, the place of one follows from that of the other: a node
+ * that is wanted (`flags`) and has no place (NO_PLACE) takes the place behind its left neighbour's, if the
+ * old node there is equal; then the one before its right neighbour's. Places are below old->count. */
+void extend_runs(uint32_t *places, const uint8_t *flags, const struct rows *wanted, const struct rows *old);
 
 /* Old nodes, of which the first is at `place`. */
 void feed_join(struct join *join, const struct rows *old, uint32_t place);

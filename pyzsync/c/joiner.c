@@ -121,6 +121,63 @@ static PyObject *joiner_places(PyObject *self, PyObject *unused)
     return result;
 }
 
+/* ---- runs ---- */
+
+struct runs {
+    Py_buffer places, flags, weak, strong, old_weak, old_strong;
+    Py_ssize_t width, old_width;
+};
+
+static bool check_runs(const struct runs *r)
+{
+    if (!check_rows(&r->weak, &r->strong, r->width) || !check_rows(&r->old_weak, &r->old_strong, r->old_width))
+        return false;
+    Py_ssize_t count = r->weak.len / 4;
+    if (r->flags.len != count || r->places.len != 4 * count)
+        return fail("flags and places must hold a byte and four for each node");
+    for (Py_ssize_t i = 0; i < count; i++) {
+        uint32_t place = load32((const uint8_t *)r->places.buf + 4 * i);
+        if (place != NO_PLACE && place >= (uint32_t)(r->old_weak.len / 4))
+            return fail("a place is out of range");
+    }
+    return true;
+}
+
+static void run_runs(const struct runs *r, uint32_t *places, uint8_t *out)
+{
+    const struct rows wanted = rows_of(&r->weak, &r->strong, r->width);
+    const struct rows old = rows_of(&r->old_weak, &r->old_strong, r->old_width);
+    for (uint32_t i = 0; i < wanted.count; i++)
+        places[i] = load32((const uint8_t *)r->places.buf + 4 * (size_t)i);
+    extend_runs(places, r->flags.buf, &wanted, &old);
+    for (uint32_t i = 0; i < wanted.count; i++)
+        store32(out + 4 * (size_t)i, places[i]);
+}
+
+PyObject *runs_extended(PyObject *module, PyObject *args)
+{
+    (void)module;
+    struct runs r;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*ny*y*n:extend_runs", &r.places, &r.flags, &r.weak, &r.strong, &r.width,
+                          &r.old_weak, &r.old_strong, &r.old_width))
+        return NULL;
+    PyObject *result = check_runs(&r) ? PyBytes_FromStringAndSize(NULL, r.places.len) : NULL;
+    uint32_t *places = result ? PyMem_Malloc((size_t)r.places.len + 1) : NULL;
+    if (places) {
+        Py_BEGIN_ALLOW_THREADS
+        run_runs(&r, places, (uint8_t *)PyBytes_AS_STRING(result));
+        Py_END_ALLOW_THREADS
+        PyMem_Free(places);
+    } else if (result) {
+        Py_CLEAR(result);
+        PyErr_NoMemory();
+    }
+    Py_buffer *held[] = {&r.places, &r.flags, &r.weak, &r.strong, &r.old_weak, &r.old_strong};
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+        PyBuffer_Release(held[i]);
+    return result;
+}
+
 static PyMethodDef joiner_methods[] = {
     {"feed", joiner_feed, METH_VARARGS,
      "feed($self, weak, strong, width, place, /)\n--\n\n"

@@ -6,4 +6,7 @@
 /* Adds the type Join to the module; -1 and an exception if it cannot. */
 int add_joiner(PyObject *module);
 
+/* The function extend_runs of the module. */
+PyObject *runs_extended(PyObject *module, PyObject *args);
+
 #endif

@@ -169,7 +169,8 @@ static int kernel_exec(PyObject *module)
     while (!(*best)->runs())
         best++;
     use_variant(*best);
-    return add_joiner(module) < 0 || add_matcher(module) < 0 ? -1 : PyModule_AddStringConstant(module, "name", "c");
+    bool added = add_joiner(module) == 0 && add_matcher(module) == 0;
+    return added ? PyModule_AddStringConstant(module, "name", "c") : -1;
 }
 
 static PyMethodDef kernel_methods[] = {
@@ -181,6 +182,9 @@ static PyMethodDef kernel_methods[] = {
     {"equal_rows", equal_rows, METH_VARARGS,
      "equal_rows($module, a, b, width, /)\n--\n\n"
      "One byte for each row: 1 where a and b are equal, else 0."},
+    {"extend_runs", runs_extended, METH_VARARGS,
+     "extend_runs($module, places, flags, weak, strong, width, old_weak, old_strong, old_width, /)\n--\n\n"
+     "An int32 for each wanted node: its place, or the one that follows from a neighbour's, or -1."},
     {"simd_variants", simd_variants, METH_NOARGS,
      "simd_variants($module, /)\n--\n\nThe variants that run here, the quickest first."},
     {"use_simd", use_simd, METH_VARARGS,

@@ -86,6 +86,25 @@ def joined(flags, wanted, old, width, old_width):
     return places
 
 
+def extended(places, flags, wanted, old, width, old_width):
+    """Runs extended as the contract words it."""
+    common, places = min(width, old_width), list(places)
+
+    def step(i, neighbour, side):
+        place = places[neighbour] + side
+        if not flags[i] or places[i] >= 0 or places[neighbour] < 0 or not 0 <= place < len(old):
+            return
+        (weak, strong), (old_weak, old_strong) = wanted[i], old[place]
+        if (weak, strong[:common]) == (old_weak, old_strong[:common]):
+            places[i] = place
+
+    for i in range(1, len(places)):
+        step(i, i - 1, 1)
+    for i in reversed(range(len(places) - 1)):
+        step(i, i + 1, -1)
+    return places
+
+
 def columns(rows, width):
     weak = np.array([weak for weak, _ in rows], "<u4").tobytes()
     return weak, b"".join(strong for _, strong in rows), width
@@ -350,6 +369,48 @@ class TestKernel:
         if "flags" not in message:
             with pytest.raises(ValueError, match=message):
                 join.feed(*arguments[1:], 0)
+
+    # ---- runs
+
+    @given(st.data(), st.sampled_from([4, 8, 20]), st.sampled_from([4, 13, 20]))
+    def test_extended_runs_are_the_model(self, kernel, data, width, old_width):
+        pool = [(value % 5, bytes([value]) * 20) for value in range(12)]
+        rows = st.lists(st.tuples(st.integers(0, 11), st.integers(1, 6)), max_size=12).map(
+            lambda runs: [row for at, size in runs for row in pool[at : at + size]]
+        )
+        new, old = data.draw(rows), data.draw(rows)
+        wanted = [(weak, strong[:width]) for weak, strong in new]
+        have = [(weak, strong[:old_width]) for weak, strong in old]
+        each = {"min_size": len(new), "max_size": len(new)}
+        flags = bytes(data.draw(st.lists(st.sampled_from([0, 1, 1]), **each)))
+        known = st.sampled_from([-1, -1, -1, *range(len(old))])
+        places = data.draw(st.lists(known, **each))
+        got = kernel.extend_runs(
+            np.array(places, "<i4").tobytes(),
+            flags,
+            *columns(wanted, width),
+            *columns(have, old_width),
+        )
+        expected = extended(places, flags, wanted, have, width, old_width)
+        assert np.frombuffer(got, "<i4").tolist() == expected
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ((bytes(4), b"1", bytes(3), b"", 4), "weak must hold 4 bytes for each block"),
+            ((bytes(4), b"1", bytes(4), bytes(3), 3), "width must be 4 to 32"),
+            ((bytes(4), b"", bytes(4), bytes(4), 4), "flags and places must hold a byte and four"),
+            ((bytes(5), b"1", bytes(4), bytes(4), 4), "flags and places must hold a byte and four"),
+            ((b"\1\0\0\0", b"1", bytes(4), bytes(4), 4), "a place is out of range"),
+            ((b"\xfe\xff\xff\xff", b"1", bytes(4), bytes(4), 4), "a place is out of range"),
+        ],
+    )
+    def test_runs_of_wrong_sizes(self, kernel, arguments, message):
+        old = bytes(4), bytes(4), 4
+        with pytest.raises(ValueError, match=message):
+            kernel.extend_runs(*arguments, *old)
+        with pytest.raises(ValueError, match="strong must hold width bytes for each node"):
+            kernel.extend_runs(bytes(4), b"1", *old, bytes(4), bytes(5), 4)
 
     @pytest.mark.parametrize("place", [-1, 2**31 - 2, 2**40])
     def test_places_beyond_31_bits_are_refused(self, kernel, place):
@@ -674,7 +735,7 @@ class TestKernel:
 
     def test_signatures_are_those_of_the_twin(self, kernel):
         twin = import_module("pyzsync._numpy_kernel")
-        for name in ("hash_leaves", "hash_nodes", "equal_rows", "Join", "Matcher"):
+        for name in ("hash_leaves", "hash_nodes", "equal_rows", "extend_runs", "Join", "Matcher"):
             ours, theirs = (inspect.signature(getattr(k, name)) for k in (kernel, twin))
             assert list(ours.parameters) == list(theirs.parameters)
         methods = [

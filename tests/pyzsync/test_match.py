@@ -196,6 +196,7 @@ def test_passes_in_small_parts_find_the_same(monkeypatch, chunk):
     sources = []
     for size in (1 << 17, chunk):
         monkeypatch.setattr("pyzsync.match._CHUNK", size)
+        monkeypatch.setattr("pyzsync.moved._CHUNK", size)
         blueprint, target = search(new, 0)
         compare_same_offset(blueprint, target, tree_of(OLD), 0)
         slide(blueprint, target, tree_of(OLD), 0, 0)
@@ -206,6 +207,7 @@ def test_passes_in_small_parts_find_the_same(monkeypatch, chunk):
 
 def test_a_tree_rests_after_each_part(monkeypatch):
     monkeypatch.setattr("pyzsync.match._CHUNK", 50)
+    monkeypatch.setattr("pyzsync.moved._CHUNK", 50)
     rests = []
     old = replace(tree_of(OLD), rest=lambda: rests.append(1))
     blueprint, target = search(moved(2), 0)
