@@ -44,7 +44,7 @@ def test_everything_equal_is_found_and_nothing_else(monkeypatch, seed, chunk):
 
 def test_repeated_nodes_take_the_place_that_continues_a_neighbour(monkeypatch):
     monkeypatch.setattr(moved, "_LEAST", 1)
-    first = [n for n in range(200) if hashes_of([n]).weak[0] & 15 == 0][0]
+    first = next(n for n in range(200) if hashes_of([n]).weak[0] & 15 == 0)
     run = [first, 5000, 5000, 5000, 5001]
     places = find_moved(all_wanted(run), hashes_of(run), hashes_of([5000, *run, 5000]))
     assert places.tolist() == [1, 2, 3, 4, 5]
