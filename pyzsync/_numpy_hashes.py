@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DIGEST = 32
 _LEAF_ROWS = 1 << 10
+_MOST_LEVEL = 20
 
 
 def hash_leaves(data: Data, /) -> tuple[bytes, bytes]:
@@ -55,6 +56,29 @@ def hash_nodes(weak: Data, strong: Data, child_size: int, length: int, /) -> tup
         head *= shift[child::FANOUT]
         head += column
     return parents.tobytes(), digests_of(digests, FANOUT * DIGEST)
+
+
+def hash_levels(
+    data: Data, base: int, last: int, width: int, /
+) -> tuple[bytes, bytes, bytes, bytes]:
+    """Weak and cut strong of all nodes of some levels, and two full digests."""
+    length = as_bytes(data).size
+    if not 0 <= base <= last <= _MOST_LEVEL:
+        raise ValueError("levels must be 0 <= base <= last <= 20")
+    if not 1 <= width <= DIGEST:
+        raise ValueError("width must be 1 to 32")
+    if not 0 < length <= LEAF * FANOUT**last:
+        raise ValueError("data must have a byte or more, and no more than a node of level last")
+    weak, strong = hash_leaves(data)
+    sums, digests, apex = [], [], b""
+    for level in range(last + 1):
+        if level:
+            weak, strong = hash_nodes(weak, strong, LEAF * FANOUT ** (level - 1), length)
+        if level >= base:
+            sums.append(weak)
+            digests.append(as_bytes(strong).reshape(-1, DIGEST)[:, :width].tobytes())
+        apex = apex or (strong if len(strong) == DIGEST else b"")
+    return b"".join(sums), b"".join(digests), strong, apex
 
 
 def equal_rows(a: Data, b: Data, width: int, /) -> bytes:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyzsync import kernel
-from pyzsync.grid import KEPT_WIDTH, WINDOW, WINDOW_LEVEL, node_size
+from pyzsync.grid import KEPT_WIDTH, WINDOW, WINDOW_LEVEL, node_count, node_size
 from pyzsync.runs import Mask
 
 if TYPE_CHECKING:
@@ -93,20 +93,21 @@ class Hashes:
 class WindowHashes:
     """All hashes of one window of ``length`` bytes.
 
-    ``levels`` are cut and run from ``base`` to the window's level. ``top`` is the full digest of
-    the window's own node; ``apex`` that of its lowest node without a sibling, which is the top of
-    the file's tree if the file has no other window.
+    ``nodes`` are cut: those of the levels from ``base`` to the window's, one behind the other.
+    ``top`` is the full digest of the window's own node; ``apex`` that of its lowest node without a
+    sibling, which is the top of the file's tree if the file has no other window.
     """
 
     length: int
     base: int
-    levels: tuple[Hashes, ...]
+    nodes: Hashes
     top: bytes
     apex: bytes
 
     def level(self, level: int) -> Hashes:
         """The hashes of the window's nodes of ``level`` (``base`` to the window's)."""
-        return self.levels[level - self.base]
+        first = sum(node_count(self.length, below) for below in range(self.base, level))
+        return self.nodes[first : first + node_count(self.length, level)]
 
 
 def hash_window(data: Buffer, base: int = 0) -> WindowHashes:
@@ -116,17 +117,8 @@ def hash_window(data: Buffer, base: int = 0) -> WindowHashes:
         raise ValueError(f"a window has 1 to {WINDOW} bytes, not {length}")
     if not 0 <= base <= WINDOW_LEVEL:
         raise ValueError(f"the finest kept level is 0 to {WINDOW_LEVEL}, not {base}")
-    weak, strong = kernel.hash_leaves(data)
-    levels = []
-    apex = b""
-    for level in range(WINDOW_LEVEL + 1):
-        if level:
-            weak, strong = kernel.hash_nodes(weak, strong, node_size(level - 1), length)
-        if level >= base:
-            levels.append(Hashes.from_bytes(weak, strong, FULL_WIDTH).cut(KEPT_WIDTH))
-        if not apex and len(strong) == FULL_WIDTH:
-            apex = strong
-    return WindowHashes(length, base, tuple(levels), strong, apex)
+    weak, strong, top, apex = kernel.hash_levels(data, base, WINDOW_LEVEL, KEPT_WIDTH)
+    return WindowHashes(length, base, Hashes.from_bytes(weak, strong, KEPT_WIDTH), top, apex)
 
 
 def hash_level(data: Buffer, level: int) -> Hashes:

@@ -11,6 +11,11 @@ Data comes in as any contiguous buffer and goes out as packed bytes, numbers lit
     hash_nodes(weak, strong, child_size, length)
                                     -> the same of the level above; each child covers child_size
                                        bytes, all of them `length`; FANOUT children a node
+    hash_levels(data, base, last, width)
+                                    -> the same of the levels base to last (at most 20) of the data,
+                                       one behind the other, digests cut to `width` (1 to 32); and
+                                       two full digests: of the one node of level last, and of the
+                                       lowest level that has one node
     equal_rows(a, b, width)         -> one byte a row of `width` bytes: 1 where a and b are equal
     extend_runs(places, flags, weak, strong, width, old_weak, old_strong, old_width)
                                     -> places of wanted nodes by those of neighbours, see below
@@ -80,6 +85,7 @@ __all__ = [
     "equal_rows",
     "extend_runs",
     "hash_leaves",
+    "hash_levels",
     "hash_nodes",
     "name",
     "simd",
@@ -130,6 +136,7 @@ if TYPE_CHECKING:
         equal_rows,
         extend_runs,
         hash_leaves,
+        hash_levels,
         hash_nodes,
         name,
     )
@@ -140,6 +147,7 @@ else:
     name = _kernel.name
     simd = _choose_simd(_kernel, os.environ.get("PYZSYNC_SIMD", ""))
     hash_leaves = _kernel.hash_leaves
+    hash_levels = _kernel.hash_levels
     hash_nodes = _kernel.hash_nodes
     equal_rows = _kernel.equal_rows
     extend_runs = _kernel.extend_runs

@@ -122,6 +122,8 @@ def hashes(kernel, data):
         weak, strong = kernel.hash_nodes(weak, strong, size, len(data))
         out += [weak, strong]
         size *= FANOUT
+    if data:
+        out += kernel.hash_levels(data, 1, 9, 20)
     return out
 
 

@@ -12,6 +12,10 @@
 #include "tree.h"
 #include "weak.h"
 
+enum {
+    MOST_LEVEL = 20,
+};
+
 /* ---- buffers ---- */
 
 static bool fail(const char *message)
@@ -35,7 +39,7 @@ static PyObject *two_bytes(Py_ssize_t first, Py_ssize_t second, uint8_t **a, uin
     return pair;
 }
 
-/* ---- hash_leaves, hash_nodes, equal_rows ---- */
+/* ---- hash_leaves, hash_nodes, hash_levels, equal_rows ---- */
 
 static PyObject *hash_leaves(PyObject *module, PyObject *args)
 {
@@ -97,6 +101,54 @@ static PyObject *hash_nodes(PyObject *module, PyObject *args)
     PyBuffer_Release(&level.weak);
     PyBuffer_Release(&level.strong);
     return pair;
+}
+
+struct fold {
+    Py_buffer data;
+    int base, last;
+    Py_ssize_t width;
+};
+
+static bool check_fold(const struct fold *f)
+{
+    if (f->base < 0 || f->base > f->last || f->last > MOST_LEVEL)
+        return fail("levels must be 0 <= base <= last <= 20");
+    if (f->width < 1 || f->width > DIGEST)
+        return fail("width must be 1 to 32");
+    if (f->data.len < 1 || pieces(f->data.len, LEAF) > INT64_C(1) << 2 * f->last)
+        return fail("data must have a byte or more, and no more than a node of level last");
+    return true;
+}
+
+/* What hash_levels returns to Python; NULL and an exception if there is no memory. */
+static PyObject *fold_levels(const struct fold *f)
+{
+    Py_ssize_t count = (Py_ssize_t)count_nodes(f->data.len, f->base, f->last);
+    uint8_t top[DIGEST], apex[DIGEST];
+    struct levels out = {.width = (size_t)f->width};
+    PyObject *pair = two_bytes(4 * count, f->width * count, &out.weak, &out.strong);
+    if (!pair)
+        return NULL;
+    bool made;
+    Py_BEGIN_ALLOW_THREADS
+    made = hash_levels(f->data.buf, f->data.len, f->base, f->last, out, top, apex);
+    Py_END_ALLOW_THREADS
+    PyObject *result = made ? Py_BuildValue("OOy#y#", PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1), top,
+                                            (Py_ssize_t)DIGEST, apex, (Py_ssize_t)DIGEST)
+                            : PyErr_NoMemory();
+    Py_DECREF(pair);
+    return result;
+}
+
+static PyObject *hash_levels_of(PyObject *module, PyObject *args)
+{
+    (void)module;
+    struct fold f;
+    if (!PyArg_ParseTuple(args, "y*iin:hash_levels", &f.data, &f.base, &f.last, &f.width))
+        return NULL;
+    PyObject *result = check_fold(&f) ? fold_levels(&f) : NULL;
+    PyBuffer_Release(&f.data);
+    return result;
 }
 
 static PyObject *equal_rows(PyObject *module, PyObject *args)
@@ -179,6 +231,9 @@ static PyMethodDef kernel_methods[] = {
     {"hash_nodes", hash_nodes, METH_VARARGS,
      "hash_nodes($module, weak, strong, child_size, length, /)\n--\n\n"
      "Weak and strong of the parents of a level."},
+    {"hash_levels", hash_levels_of, METH_VARARGS,
+     "hash_levels($module, data, base, last, width, /)\n--\n\n"
+     "Weak and cut strong of all nodes of some levels, and two full digests."},
     {"equal_rows", equal_rows, METH_VARARGS,
      "equal_rows($module, a, b, width, /)\n--\n\n"
      "One byte for each row: 1 where a and b are equal, else 0."},

@@ -1,5 +1,6 @@
 #include "tree.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "blake3.h"
@@ -56,6 +57,53 @@ void hash_level_above(const uint8_t *weak, const uint8_t *strong, int64_t count,
                  above_strong + DIGEST * i);
     if (rest)
         hash_chunk(strong + NODE * full, DIGEST * rest, above_strong + DIGEST * full);
+}
+
+int64_t count_nodes(int64_t length, int base, int last)
+{
+    int64_t count = pieces(length, LEAF), all = 0;
+    for (int level = 0; level <= last; level++, count = pieces(count, FANOUT))
+        all += level < base ? 0 : count;
+    return all;
+}
+
+/* Append the nodes of a level. Whole digests are written where the next ones overwrite their ends: a copy
+ * of a length that the compiler knows is a move. */
+static void keep_level(struct levels *out, const uint8_t *weak, const uint8_t *strong, int64_t count)
+{
+    int64_t apart = DIGEST / (int64_t)out->width, i = 0;
+    memcpy(out->weak, weak, 4 * (size_t)count);
+    out->weak += 4 * count;
+    for (; i < count - apart; i++, out->strong += out->width)
+        memcpy(out->strong, strong + DIGEST * i, DIGEST);
+    for (; i < count; i++, out->strong += out->width)
+        memcpy(out->strong, strong + DIGEST * i, out->width);
+}
+
+bool hash_levels(const uint8_t *data, int64_t length, int base, int last, struct levels out,
+                 uint8_t top[DIGEST], uint8_t apex[DIGEST])
+{
+    int64_t count = pieces(length, LEAF), size = LEAF;
+    uint8_t *weak = malloc((size_t)count * (4 + DIGEST)), *strong = weak + 4 * count;
+    if (!weak)
+        return false;
+    bool alone = false;
+    hash_level_0(data, length, weak, strong);
+    for (int level = 0;; level++, size *= FANOUT) {
+        if (level >= base)
+            keep_level(&out, weak, strong, count);
+        if (count == 1 && !alone) {
+            memcpy(apex, strong, DIGEST);
+            alone = true;
+        }
+        if (level == last)
+            break;
+        hash_level_above(weak, strong, count, size, length, weak, strong); /* which it may overwrite */
+        count = pieces(count, FANOUT);
+    }
+    memcpy(top, strong, DIGEST);
+    free(weak);
+    return true;
 }
 
 size_t blocks_at_once(size_t block)

@@ -47,12 +47,14 @@ def test_equal_compares_weak_and_the_strong_bytes_that_both_have():
 
 def test_a_window_has_every_level_up_to_its_own_node():
     hashes = hash_window(DATA)
-    assert [len(level) for level in hashes.levels] == [6, 2, 1, 1, 1, 1, 1]
-    assert len(hashes.levels) == WINDOW_LEVEL + 1
+    levels = [len(hashes.level(level)) for level in range(WINDOW_LEVEL + 1)]
+    assert levels == [6, 2, 1, 1, 1, 1, 1]
     leaf = blake3(DATA[512:1024]).digest()
     assert hashes.level(0).strong[1].tobytes() == leaf[:20]
     assert hashes.level(0).weak[5] == weak_sum(DATA[2560:])
-    assert {int(level.weak[0]) for level in hashes.levels[2:]} == {weak_sum(DATA)}
+    assert {int(hashes.level(level).weak[0]) for level in range(2, WINDOW_LEVEL + 1)} == {
+        weak_sum(DATA)
+    }
 
 
 def test_digests_are_those_of_full_digests():
@@ -71,7 +73,7 @@ def test_digests_are_those_of_full_digests():
 
 def test_base_only_says_what_is_kept():
     fine, coarse = hash_window(DATA), hash_window(DATA, base=2)
-    assert len(coarse.levels) == WINDOW_LEVEL - 1
+    assert len(coarse.nodes) == 5  # one of each level
     assert coarse.level(3).strong_bytes() == fine.level(3).strong_bytes()
     assert (coarse.top, coarse.apex) == (fine.top, fine.apex)
 
@@ -80,7 +82,8 @@ def test_base_only_says_what_is_kept():
 def test_small_windows(size):
     data = DATA[:size]
     hashes = hash_window(memoryview(bytearray(data)))
-    assert [len(level) for level in hashes.levels] == [node_count(size, n) for n in range(7)]
+    levels = [len(hashes.level(level)) for level in range(7)]
+    assert levels == [node_count(size, level) for level in range(7)]
     if size <= 512:
         assert hashes.apex == blake3(data).digest()
 

@@ -370,6 +370,42 @@ class TestKernel:
             with pytest.raises(ValueError, match=message):
                 join.feed(*arguments[1:], 0)
 
+    # ---- levels at once
+
+    @pytest.mark.parametrize("size", [1, 511, 512, 513, 2048, 2049, 8192, 40_000])
+    @pytest.mark.parametrize(("base", "last"), [(0, 4), (2, 4), (4, 4), (0, 20)])
+    @pytest.mark.parametrize("width", [1, 20, 32])
+    def test_levels_at_once_are_those_one_by_one(self, kernel, size, base, last, width):
+        data = noise(size)
+        weak, strong = kernel.hash_leaves(data)
+        sums, digests, single = [], [], []
+        for level in range(last + 1):
+            if level:
+                weak, strong = kernel.hash_nodes(weak, strong, LEAF * 4 ** (level - 1), size)
+            if level >= base:
+                sums.append(weak)
+                digests += [strong[i : i + width] for i in range(0, len(strong), 32)]
+            single += [strong] if len(strong) == 32 else []
+        expected = (b"".join(sums), b"".join(digests), single[-1], single[0])
+        assert kernel.hash_levels(data, base, last, width) == expected
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ((b"x", -1, 3, 20), "levels must be"),
+            ((b"x", 3, 2, 20), "levels must be"),
+            ((b"x", 0, 21, 20), "levels must be"),
+            ((b"x", 0, 3, 0), "width must be 1 to 32"),
+            ((b"x", 0, 3, 33), "width must be 1 to 32"),
+            ((b"", 0, 3, 20), "data must have a byte or more"),
+            ((bytes(513), 0, 0, 20), "no more than a node of level last"),
+            ((bytes(32769), 0, 3, 20), "no more than a node of level last"),
+        ],
+    )
+    def test_levels_of_wrong_sizes(self, kernel, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            kernel.hash_levels(*arguments)
+
     # ---- runs
 
     @given(st.data(), st.sampled_from([4, 8, 20]), st.sampled_from([4, 13, 20]))
@@ -735,7 +771,15 @@ class TestKernel:
 
     def test_signatures_are_those_of_the_twin(self, kernel):
         twin = import_module("pyzsync._numpy_kernel")
-        for name in ("hash_leaves", "hash_nodes", "equal_rows", "extend_runs", "Join", "Matcher"):
+        for name in (
+            "hash_leaves",
+            "hash_nodes",
+            "hash_levels",
+            "equal_rows",
+            "extend_runs",
+            "Join",
+            "Matcher",
+        ):
             ours, theirs = (inspect.signature(getattr(k, name)) for k in (kernel, twin))
             assert list(ours.parameters) == list(theirs.parameters)
         methods = [
