@@ -65,7 +65,7 @@ def _join(blueprint: Blueprint, target: Target, old: HashTree, old_base: int, le
     if not old.has(level) or not mask.any():
         return 0
     wanted, have, found = target.hashes(level), old.hashes(level), 0
-    for joined in _chunks(len(mask), _JOINED):
+    for joined in _slices(len(mask), _JOINED):
         if not mask[joined].any():
             continue
         some = wanted[joined]
@@ -168,6 +168,10 @@ def _keep_first(
     where[key] = at + start
 
 
-def _chunks(count: int, size: int = _CHUNK) -> Iterator[slice]:
+def _chunks(count: int) -> Iterator[slice]:
+    return _slices(count, _CHUNK)
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))
