@@ -213,15 +213,3 @@ def test_a_tree_rests_after_each_part(monkeypatch):
     assert len(rests) == 7
     slide(blueprint, target, old, 0, 0)
     assert len(rests) == 7 + 7
-
-
-def test_nodes_that_are_joined_in_small_parts_are_the_same(monkeypatch):
-    new = moved(4) + OLD
-    sources = []
-    for size in (1 << 20, 90):
-        monkeypatch.setattr("pyzsync.match._JOINED", size)
-        blueprint, target = search(new, 0)
-        slide(blueprint, target, tree_of(OLD), 0, 0)
-        sources.append(blueprint.source.tolist())
-        assert blueprint.reused_bytes == blueprint.steps["slide"] >= len(OLD)
-    assert sources[0] == sources[1]
