@@ -22,7 +22,7 @@ from blake3 import blake3
 
 from pyzsync_daemon.client.remains import Remains, worth_keeping
 from pyzsync_daemon.files.fully import read_fully, write_fully
-from pyzsync_daemon.files.root import Root
+from pyzsync_daemon.files.root import Root, reopened
 from pyzsync_daemon.files.syscalls import Unsupported, begin_sync, punch
 
 HOME = ".pyzsync"
@@ -199,7 +199,8 @@ class Staging:
 
     def names(self) -> list[str]:
         """Everything here."""
-        return os.listdir(self.fd)
+        with reopened(self.fd) as fd:
+            return os.listdir(fd)
 
     def filled(self, name: str) -> int:
         """Bytes of disk that an entry takes."""

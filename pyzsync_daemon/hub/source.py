@@ -104,7 +104,12 @@ class BlockSource:
 
     def _hashlist(self, query: HashQuery) -> Hashlist:
         since = self._store.load(query.since) if query.since else None
-        return cut_hashlist(self._tree(query.version), query, since)
+        tree = self._tree(query.version)
+        hashlist = cut_hashlist(tree, query, since)
+        tree.rest()  # or all that was ever looked up of a large one counts as ours
+        if since is not None:
+            since.rest()
+        return hashlist
 
     def _delta(self, query: DeltaQuery) -> Answer:
         frames = self.deltas.make(query)
@@ -119,6 +124,7 @@ class BlockSource:
         count = node_count(window_bytes(tree.length, query.window), 0)
         asked = runs.decode(query.leaves, count)
         pieces, gone = self.leaves.find(tree, query.window, asked)
+        tree.rest()
         data = b"".join(piece.data for piece in pieces)
         self._sets.add()
         frames = tuple(map(encode, make_blocks(query, data, runs.encode(gone))))
