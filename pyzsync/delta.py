@@ -143,8 +143,10 @@ def _rolled(copies: _Copies, old: HashTree, new: HashTree, read: ReadLeaves) -> 
     unit = node_size(old.base)
     starts, stops = _long(*copies.gaps(new.length), unit)
     searched = int((stops - starts).sum())
-    # Never more bytes are scanned for the sake of memory than the new version has.
     leaves = old.length // unit
+    if not leaves:
+        return copies
+    # Never more bytes are scanned for the sake of memory than the new version has.
     parts = min(-(-leaves // _SOUGHT), max(new.length // max(searched, 1), 1))
     edges = _edges(starts, stops, searched)
     begin, found = 0, [copies]

@@ -177,6 +177,11 @@ def test_nothing_makes_no_delta(old, new):
     assert delta(old, new)[0] is None
 
 
+def test_an_old_version_shorter_than_a_leaf():
+    assert delta(noise(300), noise(300) + noise(5000, 1))[0] is None
+    assert check(noise(300), noise(300)).literal_bytes == 0
+
+
 def test_nothing_in_common_makes_no_delta():
     assert delta(noise(5000, 1), noise(5000, 2))[0] is None
 
