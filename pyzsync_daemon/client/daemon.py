@@ -104,6 +104,7 @@ class ClientDaemon:
         self._stood = False  # the connection was of use
         self._level = asyncio.Event()  # set when the session has settled
         self._alarm: asyncio.TimerHandle | None = None
+        self._woken_at: float | None = None  # when the alarm rings
         self._log = structlog.get_logger().bind(hub=settings.hub)
 
     @property
@@ -208,11 +209,7 @@ class ClientDaemon:
             self._link.send(messages)
         for effect in effects:
             self._runner.start(effect)
-        if self._alarm is not None:
-            self._alarm.cancel()
-        wake_at = self._session.wake_at()
-        loop = asyncio.get_running_loop()
-        self._alarm = None if wake_at is None else loop.call_later(wake_at - now, self._pump)
+        self._wake_at(self._session.wake_at(), now)
         self._report.problems(self._session.problems)
         if self._session.settled:
             self._report.settled()
@@ -220,6 +217,20 @@ class ClientDaemon:
             self._stood = True
         else:
             self._level.clear()
+
+    def _wake_at(self, at: float | None, now: float) -> None:
+        """Have the session pumped at a time; most of what happens does not change it."""
+        if at == self._woken_at:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        loop = asyncio.get_running_loop()
+        self._alarm = None if at is None else loop.call_later(at - now, self._wake)
+        self._woken_at = at
+
+    def _wake(self) -> None:
+        self._alarm = self._woken_at = None
+        self._pump()
 
     # --- the end -------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from pyzsync_daemon.hub.connection import Connection, Services
 from pyzsync_daemon.hub.counters import Traffic
 from pyzsync_daemon.hub.log import Live, Page
 from pyzsync_daemon.hub.session import HubFacts
+from pyzsync_daemon.hub.socket import Socket
 from pyzsync_daemon.transport import WEBSOCKET, decode
 from pyzsync_daemon.weight import weight
 
@@ -131,7 +132,8 @@ class Client:
 async def talk(hub, **settings):
     """A client of the hub; afterwards the hub's side must have ended."""
     settings = WEBSOCKET | settings
-    async with asyncio.timeout(PATIENCE), serve(hub.handle, "127.0.0.1", 0, **settings) as server:
+    serving = serve(hub.handle, "127.0.0.1", 0, create_connection=Socket, **settings)
+    async with asyncio.timeout(PATIENCE), serving as server:
         port = next(iter(server.sockets)).getsockname()[1]
         async with connect(f"ws://127.0.0.1:{port}", proxy=None, **WEBSOCKET) as websocket:
             yield Client(websocket)

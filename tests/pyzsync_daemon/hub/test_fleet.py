@@ -19,6 +19,7 @@ from pyzsync_daemon.hub.counters import Traffic
 from pyzsync_daemon.hub.fleet import ARRIVING, RETURNS, TURN, TURNS, Fleet
 from pyzsync_daemon.hub.log import Live, Page
 from pyzsync_daemon.hub.records import Batch
+from pyzsync_daemon.hub.socket import framed
 from pyzsync_daemon.transport import WEBSOCKET as WEBSOCKET_SETTINGS
 from pyzsync_daemon.transport import bearer
 
@@ -40,7 +41,7 @@ class Arrival:
 
     made: ClassVar[list] = []
 
-    def __init__(self, services, websocket):
+    def __init__(self, services, socket):
         self.session = SimpleNamespace(arriving=True)
         self.goodbye = None
         self.left = asyncio.Event()
@@ -64,14 +65,17 @@ def arrivals(monkeypatch):
 class Follower(Arrival):
     """A connection that is level or not, with a socket that takes its bytes or not."""
 
-    def __init__(self, services, websocket):
-        super().__init__(services, websocket)
-        self.websocket = self
+    def __init__(self, services, socket):
+        super().__init__(services, socket)
         self.level, self.unsent, self.woken, self.frames, self.told = True, 0, 0, [], []
-        self.session = SimpleNamespace(arriving=False, told=self.told.append)
+        self.session = SimpleNamespace(arriving=False)
 
     def takes(self, cursor):
         return self.level and cursor == PLACE
+
+    def tell(self, page, frames):
+        self.told.append(page)
+        self.frames += frames
 
     def published(self):
         self.woken += 1
@@ -88,7 +92,6 @@ class News:
         self.page = page
         monkeypatch.setattr(module, "Connection", Follower)
         monkeypatch.setattr(Arrival, "made", [])
-        monkeypatch.setattr(module, "broadcast", self._broadcast)
         self.traffic = Traffic()
         services = SimpleNamespace(follow=self._follow, news=Budget(1000), traffic=self.traffic)
         self.fleet = Fleet(services, HubSettings())
@@ -111,10 +114,6 @@ class News:
         if isinstance(self.page, Exception):
             raise self.page
         return self.page
-
-    def _broadcast(self, sockets, frame):
-        for follower in sockets:
-            follower.frames.append(frame)
 
 
 async def arrive(fleet, count):
@@ -201,7 +200,9 @@ async def test_level_clients_are_handed_the_same_frames_and_the_others_are_woken
     followers = await news.tell(2 * TURN + 5, prepare)
     other = followers.pop(3)
     assert (other.woken, other.frames, other.told) == (1, [], [])
-    assert all(each.frames == [b"one", b"two"] for each in followers)
+    frames = [framed(b"one"), framed(b"two")]
+    assert all(each.frames == frames for each in followers)
+    assert len({id(frame) for each in followers for frame in each.frames}) == 2
     assert all((each.woken, each.told) == (0, [page]) for each in followers)
     assert (news.traffic.frames, news.traffic.sent) == (2 * len(followers), 6 * len(followers))
 
