@@ -105,6 +105,7 @@ class ClientDaemon:
         self._level = asyncio.Event()  # set when the session has settled
         self._alarm: asyncio.TimerHandle | None = None
         self._woken_at: float | None = None  # when the alarm rings
+        self._pumping: asyncio.Handle | None = None  # it will be pumped in this turn of the loop
         self._log = structlog.get_logger().bind(hub=settings.hub)
 
     @property
@@ -192,7 +193,8 @@ class ClientDaemon:
         for message in messages:
             self._session.receive(message, now)
             self._report.received(message, now)
-        self._pump()
+        if self._pumping is None:  # once for all frames that are here already
+            self._pumping = asyncio.get_running_loop().call_soon(self._pump)
 
     def _completed(self, results: list[tuple[Effect, Result]]) -> None:
         now = time.monotonic()
@@ -203,6 +205,9 @@ class ClientDaemon:
 
     def _pump(self) -> None:
         """Send and start whatever the session wants now; ask to be woken when it wants more."""
+        if self._pumping is not None:
+            self._pumping.cancel()
+            self._pumping = None
         now = time.monotonic()
         messages, effects = self._session.take(now)
         if self._link is not None:
