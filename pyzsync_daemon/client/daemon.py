@@ -16,7 +16,7 @@ from protocol.messages import Goodbye, Message
 from pyzsync_daemon.client.backoff import Backoff
 from pyzsync_daemon.client.effects import Effect, Result
 from pyzsync_daemon.client.interfaces import Bench, Done, Observer, Running, Socket, Work
-from pyzsync_daemon.client.link import Busy, Link, open_link
+from pyzsync_daemon.client.link import Busy, Decode, Link, open_link
 from pyzsync_daemon.client.replica import WorkbenchSettings
 from pyzsync_daemon.client.report import Report, Summary
 from pyzsync_daemon.client.runner import Runner
@@ -25,7 +25,7 @@ from pyzsync_daemon.client.workbench import Workbench
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.errors import HubRefused, HubUnreachable, NotUpToDate
 from pyzsync_daemon.progress import Feed
-from pyzsync_daemon.transport import AGENT
+from pyzsync_daemon.transport import AGENT, decode
 
 __all__ = ["Summary", "follow"]
 
@@ -73,7 +73,8 @@ def _open(settings: ClientSettings) -> Workbench:
 class ClientDaemon:
     """One replica, its session and the connection it has at the moment.
 
-    ``runner`` makes what runs the effects, ``connect`` a connection (it raises as ``open_link``).
+    ``runner`` makes what runs the effects, ``connect`` a connection (it raises as ``open_link``);
+    ``decode`` reads frames.
     """
 
     def __init__(
@@ -85,10 +86,12 @@ class ClientDaemon:
         once: bool,
         runner: Callable[[Work, Done], Running] = Runner,
         connect: Callable[[ClientSettings], Awaitable[Socket]] = open_link,
+        decode: Decode = decode,
     ) -> None:
         self._report = report
         self._settings = settings
         self._connect = connect
+        self._decode = decode
         self._once = once
         self._session = ClientSession(
             AGENT,
@@ -151,7 +154,7 @@ class ClientDaemon:
         """Serve one connection to its end; returns the seconds that the hub asks us to wait."""
         websocket = await self._connect(self._settings)
         self._stood, opened = False, time.monotonic()
-        self._link = Link(websocket, self._received)
+        self._link = Link(websocket, self._received, self._decode)
         try:
             self._session.connected()
             self._pump()
