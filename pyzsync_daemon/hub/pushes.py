@@ -24,7 +24,7 @@ PUSH_BYTES: Final = 1 << 20  # hashlists and deltas pushed with a page
 LEARNED_BYTES: Final = 1 << 20  # deltas that were made for another client, with a page
 HASHES: Final = 1024  # bytes of a hashlist that goes with any delta
 QUICK: Final = Bounds(length=256 << 20, literal=2 << 20, searched=8 << 20, coded=PUSH_BYTES)
-"""A delta that the announcement waits for: some ten milliseconds."""
+"""A delta that the announcement waits for: some ten milliseconds, less than to hash such a file."""
 
 
 class Pushes:
