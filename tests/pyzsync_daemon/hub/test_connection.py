@@ -195,6 +195,27 @@ async def test_an_acknowledgement_is_noted(hub):
     assert hub.connections[0].session.acknowledged == 5
 
 
+async def test_an_acknowledgement_wakes_nobody(hub):
+    """A thousand of them come after each change."""
+    async with talk(hub) as client:
+        await client.greet()
+        (connection,) = hub.connections
+        turns, serve_once = [], connection._serve
+
+        async def counted():
+            turns.append(None)
+            await serve_once()
+
+        connection._serve = counted
+        for seq in range(1, 4):
+            await client.say(Ack(seq))
+        await (await client.websocket.ping())  # by then they were heard
+        assert (connection.session.acknowledged, turns) == (3, [])
+        hub.publish()
+        await client.hear()
+    assert turns
+
+
 async def test_a_window_in_parts_is_sent_whole_and_its_bytes_leave_the_budget(hub):
     asked = BlockQuery(VERSION, 0, runs.whole(1100))
     parts = [
