@@ -16,7 +16,7 @@ from protocol.messages import Goodbye, Message
 from pyzsync_daemon.client.backoff import Backoff
 from pyzsync_daemon.client.effects import Effect, Result
 from pyzsync_daemon.client.interfaces import Bench, Done, Observer, Running, Socket, Work
-from pyzsync_daemon.client.link import Busy, Link, open_link
+from pyzsync_daemon.client.link import Busy, Decode, Link, open_link
 from pyzsync_daemon.client.replica import WorkbenchSettings
 from pyzsync_daemon.client.report import Report, Summary
 from pyzsync_daemon.client.runner import Runner
@@ -25,7 +25,7 @@ from pyzsync_daemon.client.workbench import Workbench
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.errors import HubRefused, HubUnreachable, NotUpToDate
 from pyzsync_daemon.progress import Feed
-from pyzsync_daemon.transport import AGENT
+from pyzsync_daemon.transport import AGENT, decode
 
 __all__ = ["Summary", "follow"]
 
@@ -73,7 +73,8 @@ def _open(settings: ClientSettings) -> Workbench:
 class ClientDaemon:
     """One replica, its session and the connection it has at the moment.
 
-    ``runner`` makes what runs the effects, ``connect`` a connection (it raises as ``open_link``).
+    ``runner`` makes what runs the effects, ``connect`` a connection (it raises as ``open_link``);
+    ``decode`` reads frames.
     """
 
     def __init__(
@@ -85,10 +86,12 @@ class ClientDaemon:
         once: bool,
         runner: Callable[[Work, Done], Running] = Runner,
         connect: Callable[[ClientSettings], Awaitable[Socket]] = open_link,
+        decode: Decode = decode,
     ) -> None:
         self._report = report
         self._settings = settings
         self._connect = connect
+        self._decode = decode
         self._once = once
         self._session = ClientSession(
             AGENT,
@@ -104,6 +107,8 @@ class ClientDaemon:
         self._stood = False  # the connection was of use
         self._level = asyncio.Event()  # set when the session has settled
         self._alarm: asyncio.TimerHandle | None = None
+        self._woken_at: float | None = None  # when the alarm rings
+        self._pumping: asyncio.Handle | None = None  # it will be pumped in this turn of the loop
         self._log = structlog.get_logger().bind(hub=settings.hub)
 
     @property
@@ -149,7 +154,7 @@ class ClientDaemon:
         """Serve one connection to its end; returns the seconds that the hub asks us to wait."""
         websocket = await self._connect(self._settings)
         self._stood, opened = False, time.monotonic()
-        self._link = Link(websocket, self._received)
+        self._link = Link(websocket, self._received, self._decode)
         try:
             self._session.connected()
             self._pump()
@@ -191,7 +196,8 @@ class ClientDaemon:
         for message in messages:
             self._session.receive(message, now)
             self._report.received(message, now)
-        self._pump()
+        if self._pumping is None:  # once for all frames that are here already
+            self._pumping = asyncio.get_running_loop().call_soon(self._pump)
 
     def _completed(self, results: list[tuple[Effect, Result]]) -> None:
         now = time.monotonic()
@@ -202,17 +208,16 @@ class ClientDaemon:
 
     def _pump(self) -> None:
         """Send and start whatever the session wants now; ask to be woken when it wants more."""
+        if self._pumping is not None:
+            self._pumping.cancel()
+            self._pumping = None
         now = time.monotonic()
         messages, effects = self._session.take(now)
         if self._link is not None:
             self._link.send(messages)
         for effect in effects:
             self._runner.start(effect)
-        if self._alarm is not None:
-            self._alarm.cancel()
-        wake_at = self._session.wake_at()
-        loop = asyncio.get_running_loop()
-        self._alarm = None if wake_at is None else loop.call_later(wake_at - now, self._pump)
+        self._wake_at(self._session.wake_at(), now)
         self._report.problems(self._session.problems)
         if self._session.settled:
             self._report.settled()
@@ -220,6 +225,20 @@ class ClientDaemon:
             self._stood = True
         else:
             self._level.clear()
+
+    def _wake_at(self, at: float | None, now: float) -> None:
+        """Have the session pumped at a time; most of what happens does not change it."""
+        if at == self._woken_at:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        loop = asyncio.get_running_loop()
+        self._alarm = None if at is None else loop.call_later(at - now, self._wake)
+        self._woken_at = at
+
+    def _wake(self) -> None:
+        self._alarm = self._woken_at = None
+        self._pump()
 
     # --- the end -------------------------------------------------------------------------------
 

@@ -75,10 +75,10 @@ class Reuse:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Stage as much of the new version as one more part of a delta gives; parts come in order."""
+    """Stage as much of the new version as the next parts of a delta give, in order."""
 
     change: Change
-    part: Delta = field(repr=False)
+    parts: tuple[Delta, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ class Stage(Enum):
     PARKED = "parked"  # the disk or the hub said no; tried again later
     REFUSED = "refused"  # left alone by policy until a newer change
 
+    # By identity: an enumeration's own hash is a call in Python, and jobs are kept by stage.
+    __hash__ = object.__hash__
+
 
 STAGED = frozenset({Stage.FETCHING, Stage.READY})  # staging is open: overtaking means Abandon
 STUCK = frozenset({Stage.PARKED, Stage.REFUSED})

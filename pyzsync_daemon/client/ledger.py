@@ -13,8 +13,10 @@ from protocol.errors import Code, ProtocolError
 from protocol.messages import Ack, Change, Position
 from pyzsync_daemon.client.effects import Committed, Planned, Prepared, Save, Saved, State
 
-# Seconds. A fleet that acknowledged at once would do so while the hub still tells the news to
-# others; and what is saved meanwhile needs no acknowledgement of its own.
+# Seconds from the announcement. A fleet that acknowledged at once would do so while the hub still
+# tells the news to others; and what is saved meanwhile needs no acknowledgement of its own. Counted
+# from when the hub told it, and not from when each was done: what comes close together costs the
+# hub the least.
 ACK_S: Final = 1.0
 
 
@@ -32,6 +34,7 @@ class Ledger:
         self.position = position
         self.saving = False
         self.ack_at: float | None = None  # when the hub is to be told of the position
+        self._told_at: float | None = None  # the first position since the last acknowledgement
         self.ahead = dict(ahead or {})
         self.unnamed: set[str] = set()  # paths that a log which goes on has yet to name
         self._pinned = True  # the identity is saved, or being saved
@@ -56,11 +59,15 @@ class Ledger:
             beyond = (each for each in _applied(result) if each.seq > least.seq)
             self.ahead.update((change.path, change.seq) for change in beyond)
 
+    def told(self, now: float) -> None:
+        """The hub has told a position, which will be acknowledged."""
+        self._told_at = now if self._told_at is None else self._told_at
+
     def greet(self, under_way: Set[str]) -> None:
         """The hub is told the position. A log that goes on from there has to name all that is
         beyond it here, also what a position covers that is saved before the hub answers."""
         self.unnamed = self.ahead.keys() | under_way
-        self.ack_at = None
+        self.ack_at = self._told_at = None
 
     def began(self, position: Position) -> None:
         """A snapshot is told, and began at ``position``: what is applied may be beyond that."""
@@ -93,13 +100,14 @@ class Ledger:
         self.position = reached = result.position
         if reached is not None:
             self.ahead = {path: seq for path, seq in self.ahead.items() if seq > reached.seq}
-            self.ack_at = now + ACK_S if self.ack_at is None else self.ack_at
+            if self.ack_at is None:
+                self.ack_at = max(now, (now if self._told_at is None else self._told_at) + ACK_S)
 
     def acknowledge(self, now: float) -> Ack | None:
         """What the hub is to be told now."""
         if self.position is None or self.ack_at is None or now < self.ack_at:
             return None
-        self.ack_at = None
+        self.ack_at, self._told_at = None, None
         return Ack(self.position.seq)
 
 

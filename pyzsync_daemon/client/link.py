@@ -50,16 +50,18 @@ async def open_link(settings: ClientSettings) -> ClientConnection:
 
 
 Receive = Callable[[tuple[Message, ...]], None]
+Decode = Callable[[bytes | str], tuple[Message, ...]]
 
 
 class Link:
     """A connection that stands. ``receive`` is called with the messages of each frame."""
 
-    def __init__(self, websocket: Socket, receive: Callable[[tuple[Message, ...]], None]) -> None:
+    def __init__(self, websocket: Socket, receive: Receive, decode: Decode = decode) -> None:
         self.received = 0  # bytes of frames
         self.sent = 0
         self._websocket = websocket
         self._receive = receive
+        self._decode = decode
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     def send(self, messages: list[Message]) -> None:
@@ -89,7 +91,7 @@ class Link:
         with suppress(ConnectionClosed):
             async for frame in self._websocket:
                 self.received += len(frame)
-                self._receive(decode(frame))
+                self._receive(self._decode(frame))
 
     async def _write(self) -> None:
         closing = False

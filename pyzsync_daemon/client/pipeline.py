@@ -43,6 +43,7 @@ from pyzsync_daemon.client.effects import (
 from pyzsync_daemon.client.jobs import LOOSE, Job, Stage
 from pyzsync_daemon.client.pushed import Pushed
 from pyzsync_daemon.client.requests import Answer, Asked, Requests
+from pyzsync_daemon.client.transfer import ends
 
 BATCH = 256  # changes in one Prepare: enough to share a transaction, few enough to overlap
 ASK_DELTA = 256 * 2**10  # bytes: of smaller files a delta saves less than it costs the hub to make
@@ -249,8 +250,8 @@ class Pipeline:
         transfer.busy = False
         if isinstance(effect, Put):
             self._requests.staged(path, effect.query)
-        if isinstance(effect, Apply) and result.plan == Plan() and _is_last(effect.part):
-            self._requests.staged(path, effect.part.query)
+        if isinstance(effect, Apply) and result.plan == Plan() and ends(effect):
+            self._requests.staged(path, effect.parts[0].query)
         board.overtake(job)
         if job.stage is not Stage.FETCHING:
             return
@@ -261,7 +262,7 @@ class Pipeline:
             board.sleep(job)
         elif isinstance(effect, Apply):
             if result.plan != Plan():
-                self._requests.give_up(path, effect.part.query)
+                self._requests.give_up(path, effect.parts[0].query)
             self._requests.want(path, transfer.applied(effect, result.plan))
         elif isinstance(effect, Finish) and result.plan == Plan():
             board.ready(job)
@@ -292,7 +293,3 @@ class Pipeline:
         job = self.board.stages.get(path)
         assert job is not None, f"no job for {path!r}"
         return job
-
-
-def _is_last(part: Delta) -> bool:
-    return part.part == part.parts - 1

@@ -12,7 +12,7 @@ the finest hashes. The session calls the methods one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -81,24 +81,26 @@ class Pull(Generic[File]):
             return replace(self._without_delta(), delta=DeltaQuery(old, self.change.version))
         return self._without_delta()
 
-    def apply(self, part: Delta) -> Plan:
-        """Stage what the next part of a delta gives; a plan if it is of no use.
-
-        Raises ``OSError`` if the disk says no.
-        """
+    def apply(self, parts: Iterable[Delta]) -> Plan:
+        """Stage what the next parts of a delta give; a plan if it is of no use. ``OSError`` if the
+        disk says no."""
         with self._opened() as file:
             try:
-                if self._replaying is None:
-                    length = self.old.files[0].length
-                    self._replaying = Replaying(part, self.old, length, self.change.size)
-                self._replaying.put(part, file)
-                if part.part == part.parts - 1:
-                    self._tree = self._replaying.finish(self.change.version, file)
-                    self.fetched = self._replaying.literal_bytes
+                for part in parts:
+                    self._replay(part, file)
             except (BadDelta, CodedDataError, VersionMismatch):
                 self._replaying = None
                 return self._without_delta()
         return Plan()
+
+    def _replay(self, part: Delta, file: File) -> None:
+        if self._replaying is None:
+            old = self.old
+            self._replaying = Replaying(part, old, old.files[0].length, self.change.size)
+        self._replaying.put(part, file)
+        if part.part == part.parts - 1:
+            self._tree = self._replaying.finish(self.change.version, file)
+            self.fetched = self._replaying.literal_bytes
 
     def match(self, hashlists: tuple[Hashlist, ...]) -> Plan:
         """Take hashes, find what old bytes give.

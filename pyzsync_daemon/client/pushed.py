@@ -7,7 +7,7 @@ from collections import OrderedDict
 from protocol.messages import Delta, Hashlist, Query
 from pyzsync_daemon.client.requests import key
 
-MAX_BYTES = 4 * 2**20  # what a hub pushes with three pages at the most
+MAX_BYTES = 6 * 2**20  # what a hub pushes with three pages at the most
 
 
 class Pushed:
@@ -16,30 +16,34 @@ class Pushed:
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self.bytes = 0
         self._max_bytes = max_bytes
-        self._kept: OrderedDict[Query, list[Hashlist | Delta]] = OrderedDict()
+        self._kept: OrderedDict[Query, list[Hashlist | Delta]] = OrderedDict()  # parts in order
 
     def keep(self, message: Hashlist | Delta) -> None:
         """Remember a hashlist or the next part of a delta; a new one replaces an equal one."""
         name = key(message.query)
-        before: list[Hashlist | Delta] = []
         if isinstance(message, Delta) and message.part:
-            before = self._kept.pop(name, [])
-            self.bytes -= sum(map(_size, before))
-            if message.part != len(before):
+            if message.part != len(self._kept.get(name, ())):
+                self._drop(name)
                 return  # its beginning has gone
+            self._kept[name].append(message)
+            self._kept.move_to_end(name)
         else:
-            self.take(message.query)
-        self._kept[name] = [*before, message]
-        self.bytes += sum(map(_size, self._kept[name]))
+            self._drop(name)
+            self._kept[name] = [message]
+        self.bytes += _size(message)
         while self.bytes > self._max_bytes:
-            self.bytes -= sum(map(_size, self._kept.popitem(last=False)[1]))
+            self._drop(next(iter(self._kept)))
 
     def take(self, query: Query) -> list[Hashlist | Delta]:
         """The messages that answer ``query``, if all of them are here."""
-        kept = self._kept.pop(key(query), [])
-        self.bytes -= sum(map(_size, kept))
+        kept = self._drop(key(query))
         if kept and isinstance(kept[0], Delta) and len(kept) < kept[0].parts:
             return []
+        return kept
+
+    def _drop(self, name: Query) -> list[Hashlist | Delta]:
+        kept = self._kept.pop(name, [])
+        self.bytes -= sum(map(_size, kept))
         return kept
 
 

@@ -42,9 +42,9 @@ def hashes(
     queries = []
     for first in range(0, count, step):
         stop = min(first + step, count)
-        mask = np.ones(stop - first, dtype=np.bool_) if wanted is None else wanted[first:stop]
         window, within = divmod(first, WINDOW_NODES)
-        nodes = [(start + within, end + within) for start, end in runs_of(mask)]
+        found = [(0, stop - first)] if wanted is None else runs_of(wanted[first:stop])
+        nodes = [(start + within, end + within) for start, end in found]
         if nodes:
             queries.append(HashQuery(version, level, window, runs.encode(nodes), since))
     return tuple(queries)

@@ -124,7 +124,7 @@ class ClientSession:
             case Welcome():
                 self._welcome(message)
             case Announce():
-                self._announce(message)
+                self._announce(message, now)
             case Hashlist() | Blocks() | Delta() | Published() | Failed():
                 self._pipeline.answer(message, now)
             case Goodbye():
@@ -210,7 +210,7 @@ class ClientSession:
             self._snapshot = Snapshot()
             self._board.forget_loose()
 
-    def _announce(self, message: Announce) -> None:
+    def _announce(self, message: Announce, now: float) -> None:
         snapshot = self._snapshot
         telling = snapshot is not None and not snapshot.complete
         if message.snapshot and not telling:
@@ -233,6 +233,7 @@ class ClientSession:
             self._part()
             return
         self.current = True
+        self._ledger.told(now)
         # All that the hub had to tell is told: now the deletions can be judged as a whole.
         for change in self._deletions.values():
             self._begin(change)

@@ -73,14 +73,19 @@ class Transfer:
             self._hashes[query] = answer
 
     def delta(self, part: Delta) -> None:
-        """A part of the delta; its ``Apply`` is due."""
-        if self._otherwise is not None:
-            self._due.append(Apply(self.change, part))
+        """A part of the delta; its ``Apply`` is due, together with those that wait already."""
+        if self._otherwise is None:
+            return
+        last = self._due[-1] if self._due else None
+        if isinstance(last, Apply):
+            self._due[-1] = Apply(self.change, (*last.parts, part))
+        else:
+            self._due.append(Apply(self.change, (part,)))
 
     def applied(self, done: Apply, plan: Plan) -> tuple[Query, ...]:
-        """A part was staged; ``plan`` is not empty if the delta is of no use after all."""
+        """Parts were staged; ``plan`` is not empty if the delta is of no use after all."""
         if plan == Plan():
-            if done.part.part == done.part.parts - 1:
+            if ends(done):
                 self._otherwise = None
             return ()
         return self._without_delta(plan)
@@ -188,6 +193,12 @@ class Transfer:
             self._refusals += 1
             self.resume_at = now + max(self._pause, at_least)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+
+def ends(done: Apply) -> bool:
+    """Whether the last part of the delta is among those that were staged."""
+    last = done.parts[-1]
+    return last.part == last.parts - 1
 
 
 def _overlap(a: BlockQuery, b: BlockQuery) -> bool:

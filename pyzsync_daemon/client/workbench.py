@@ -164,8 +164,8 @@ class Workbench:
         return self._transfer(effect.change, lambda pull: pull.reuse())
 
     def apply(self, effect: Apply) -> Planned:
-        """Stage what one more part of a delta gives."""
-        return self._transfer(effect.change, lambda pull: pull.apply(effect.part))
+        """Stage what more parts of a delta give."""
+        return self._transfer(effect.change, lambda pull: pull.apply(effect.parts))
 
     def put(self, effect: Put) -> Planned:
         """Stage a block set; one that does not decode is asked for again."""

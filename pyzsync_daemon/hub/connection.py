@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import chain
 
 import structlog
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from protocol.errors import Code, ProtocolError
@@ -21,6 +19,7 @@ from pyzsync_daemon.hub.counters import Traffic
 from pyzsync_daemon.hub.log import Cursor, Page
 from pyzsync_daemon.hub.outbox import Outbox
 from pyzsync_daemon.hub.session import Follow, HubFacts, HubSession, Phase, Start
+from pyzsync_daemon.hub.socket import Socket
 from pyzsync_daemon.transport import WEBSOCKET, decode
 from pyzsync_daemon.weight import weight
 
@@ -50,25 +49,31 @@ class Services:
 class Connection:
     """Runs until either side closes. Errors of the peer end it with a ``Goodbye``, never more."""
 
-    def __init__(self, services: Services, websocket: ServerConnection) -> None:
+    def __init__(self, services: Services, socket: Socket) -> None:
         self.session = HubSession(services.facts)
-        self.websocket = websocket
+        self._socket = socket
         self._services = services
         self._outbox = Outbox()
         self._wake = asyncio.Event()
+        self._greeting: asyncio.TimerHandle | None = None  # when its patience ends
         self._idle = False  # nothing is being done, sent or made
         self._slow = False  # it stalled, and has not taken its news since
 
     @property
     def unsent(self) -> int:
         """Bytes that its socket has not taken yet."""
-        return self.websocket.transport.get_write_buffer_size()
+        return self._socket.unsent
 
     def takes(self, cursor: Cursor) -> bool:
         """Whether the page at ``cursor`` may be put into its socket at once, in one turn of the
         loop: it is what the client awaits, and nothing else is on its way."""
         free = self._idle and not self._wake.is_set() and not self._slow
         return free and self.session.awaits(cursor) and not self.unsent
+
+    def tell(self, page: Page) -> None:
+        """Put a page that it ``takes`` into its socket."""
+        self._socket.put(page.frames)
+        self.session.told(page)
 
     def published(self) -> None:
         """The announcement log has grown."""
@@ -82,53 +87,57 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the client until the conversation ends."""
-        reader = asyncio.create_task(self._read())
+        loop = asyncio.get_running_loop()
+        self._greeting = loop.call_later(self._services.greeting_timeout, self._unheard)
+        self._socket.listen(self)
         try:
-            with suppress(ConnectionClosed):  # the peer is gone, which is an end like any other
-                await self._write()
+            await self._write()
         finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            self._greeted()
             self._report()
 
-    async def _read(self) -> None:
+    # --- what its socket tells -----------------------------------------------------------------
+
+    def heard(self, frame: bytes | str) -> None:
+        """A frame has come. Most are an Ack, which leads to nothing here."""
+        if self.session.phase is Phase.CLOSED:
+            return
         try:
-            async with asyncio.timeout(self._services.greeting_timeout) as greeting:
-                async for frame in self.websocket:
-                    for message in decode(frame):
-                        self.session.receive(message)
-                    greeting.reschedule(None)
-                    if not self.session.idle:  # most that comes is an Ack
-                        self._wake.set()
-            self.session.close(Goodbye(Code.NORMAL))
-        except ConnectionClosed as error:
-            self._closed(error)
-        except TimeoutError:
-            self.session.close(Goodbye(Code.SLOW_CLIENT, "no Hello came in time"))
+            for message in decode(frame):
+                self.session.receive(message)
         except Exception as error:
             self._fail(error)
-        finally:
+        self._greeted()
+        if not self.session.idle:
             self._wake.set()
 
-    def _closed(self, error: ConnectionClosed) -> None:
+    def lost(self) -> None:
         """The connection has gone. If we ended it, a ping was not answered: the client does not
         read, or is not there any more."""
-        unanswered = error.sent is not None and error.sent.code == CloseCode.INTERNAL_ERROR
+        sent = self._socket.protocol.close_sent
+        unanswered = sent is not None and sent.code == CloseCode.INTERNAL_ERROR
         self._services.traffic.slow_cut += unanswered
         silent = Goodbye(Code.SLOW_CLIENT, "did not answer in time")
-        self.session.close(silent if unanswered else Goodbye(Code.NORMAL))
+        self._outbox.clear()
+        self.close(silent if unanswered else Goodbye(Code.NORMAL))
+
+    def _unheard(self) -> None:
+        self.close(Goodbye(Code.SLOW_CLIENT, "no Hello came in time"))
+
+    def _greeted(self) -> None:
+        if self._greeting is not None:
+            self._greeting.cancel()
+            self._greeting = None
 
     async def _write(self) -> None:
         while self.session.phase is not Phase.CLOSED:
             self._wake.clear()
             try:
                 await self._serve()
-            except ConnectionClosed:
-                raise
             except Exception as error:
                 self._fail(error)
         await self._tell()
-        await self.websocket.close()
+        await self._socket.close()
 
     def _fail(self, error: Exception) -> None:
         """End this conversation, and no other, with a goodbye that says whose fault it is."""
@@ -187,17 +196,17 @@ class Connection:
 
     async def _flush(self, give_back: Callable[[], None]) -> bool:
         """Send what is queued; False if the client was slow to take it."""
-        traffic, prompt = self._services.traffic, True
-        while (frame := self._outbox.next_frame()) is not None:
-            traffic.count(frame)
-            if not self.unsent:
-                await self.websocket.send(frame)  # does not wait: the socket is empty
-            elif not await self._push(frame, give_back):
-                prompt = False
+        prompt = True
+        while frames := self._outbox.take(WEBSOCKET["write_limit"]):
+            for frame in frames:
+                self._services.traffic.count(frame)
+            self._socket.put(frames)
+            if self._socket.paused:
+                prompt &= await self._drain(give_back)
         return prompt
 
-    async def _push(self, frame: bytes, give_back: Callable[[], None]) -> bool:
-        """Send a frame when there is room for it; False if that takes longer than ``STALL``.
+    async def _drain(self, give_back: Callable[[], None]) -> bool:
+        """Wait until there is room in the socket; False if that takes longer than ``STALL``.
 
         From then on the budget is free: a client that does not read costs its own queue, and
         nobody waits for it. One that goes on so is cut.
@@ -212,12 +221,13 @@ class Connection:
         alarm = asyncio.get_running_loop().call_later(STALL, stall)
         try:
             async with asyncio.timeout(self._services.send_timeout):
-                await self.websocket.send(frame)
+                with suppress(OSError):  # it is gone, as ``lost`` was told
+                    await self._socket.drain()
         except TimeoutError:
             self._services.traffic.slow_cut += 1
             self.session.close(Goodbye(Code.SLOW_CLIENT, "did not read in time"))
             self._outbox.clear()
-            self.websocket.transport.abort()  # a goodbye would only queue behind the rest
+            self._socket.transport.abort()  # a goodbye would only queue behind the rest
         finally:
             alarm.cancel()
         return not stalled
@@ -230,13 +240,13 @@ class Connection:
 
     def _log(self) -> structlog.stdlib.BoundLogger:
         logger: structlog.stdlib.BoundLogger = structlog.get_logger()
-        return logger.bind(peer=_peer(self.websocket))
+        return logger.bind(peer=_peer(self._socket))
 
 
 def _is_slow(query: Query) -> bool:
     return isinstance(query, DeltaQuery)
 
 
-def _peer(websocket: ServerConnection) -> str:
-    address = websocket.remote_address
+def _peer(socket: Socket) -> str:
+    address = socket.remote_address
     return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)

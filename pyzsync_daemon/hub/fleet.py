@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import http
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
-from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from protocol.errors import Code
@@ -19,6 +19,7 @@ from pyzsync_daemon.config import HubSettings
 from pyzsync_daemon.hub.connection import Connection, Services
 from pyzsync_daemon.hub.log import Cursor, Live, Page
 from pyzsync_daemon.hub.records import Batch
+from pyzsync_daemon.hub.socket import Socket
 from pyzsync_daemon.transport import WEBSOCKET, bearer
 
 _log = structlog.get_logger(__name__)
@@ -87,9 +88,9 @@ class Fleet:
             self._turn_at = first
         return self._turn_at - now
 
-    async def handle(self, websocket: ServerConnection) -> None:
+    async def handle(self, socket: Socket) -> None:
         """Serve one client to its end."""
-        connection = Connection(self._services, websocket)
+        connection = Connection(self._services, socket)
         ended = self._connections[connection] = asyncio.get_running_loop().create_future()
         self._arriving.add(connection)
         try:
@@ -141,13 +142,11 @@ class Fleet:
         self._hand_out(turn, page)
         return page.cursor if page.more else None
 
-    def _hand_out(self, turn: Collection[Connection], page: Page) -> None:
-        sockets = [connection.websocket for connection in turn]
-        for frame in page.frames:
-            broadcast(sockets, frame)
-            self._services.traffic.count(frame, len(turn))
+    def _hand_out(self, turn: Sequence[Connection], page: Page) -> None:
         for connection in turn:
-            connection.session.told(page)
+            connection.tell(page)
+        for frame in page.frames:
+            self._services.traffic.count(frame, len(turn))
 
     async def drain(self) -> None:
         """Tell every client when to come back, one after the other, and give them a bounded time

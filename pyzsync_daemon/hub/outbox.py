@@ -44,13 +44,16 @@ class Outbox:
         self._frames.clear()
         self.bytes = 0
 
-    def next_frame(self) -> bytes | None:
-        """Take the next frame; None when empty."""
-        if not self._frames:
-            return None
-        frame = self._frames.pop(0)
-        self.bytes -= len(frame)
-        return frame
+    def take(self, max_bytes: int) -> list[bytes]:
+        """Take the next frames, of ``max_bytes`` together or one of any size; none when empty."""
+        taken: list[bytes] = []
+        size = 0
+        while self._frames and (not taken or size + len(self._frames[0]) <= max_bytes):
+            frame = self._frames.pop(0)
+            taken.append(frame)
+            size += len(frame)
+        self.bytes -= size
+        return taken
 
     def _add(self, frame: bytes) -> None:
         self._frames.append(frame)

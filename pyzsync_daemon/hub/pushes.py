@@ -20,11 +20,11 @@ from pyzsync_daemon.hub.deltas import Bounds, DeltaMaker
 from pyzsync_daemon.hub.hashlists import cut_hashlist
 
 PUSH_CHANGES: Final = 64  # what is committed at a time; a client that gets more is far behind
-PUSH_BYTES: Final = 256 * 1024  # hashlists and deltas pushed with a page
+PUSH_BYTES: Final = 1 << 20  # hashlists and deltas pushed with a page
 LEARNED_BYTES: Final = 1 << 20  # deltas that were made for another client, with a page
 HASHES: Final = 1024  # bytes of a hashlist that goes with any delta
-QUICK: Final = Bounds(length=32 << 20, literal=1 << 20, searched=8 << 20, coded=PUSH_BYTES)
-"""A delta that the announcement waits for: some ten milliseconds."""
+QUICK: Final = Bounds(length=256 << 20, literal=2 << 20, searched=8 << 20, coded=PUSH_BYTES)
+"""A delta that the announcement waits for: some ten milliseconds, less than to hash such a file."""
 
 
 class Pushes:

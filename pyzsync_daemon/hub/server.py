@@ -30,6 +30,7 @@ from pyzsync_daemon.hub.publisher import Publisher
 from pyzsync_daemon.hub.publishing import PublisherSettings
 from pyzsync_daemon.hub.records import Batch
 from pyzsync_daemon.hub.session import HubFacts
+from pyzsync_daemon.hub.socket import Socket
 from pyzsync_daemon.hub.source import BlockSource
 from pyzsync_daemon.transport import AGENT, WEBSOCKET
 
@@ -190,9 +191,10 @@ class Hub:
         host, port = self._settings.address
         try:
             return await serve_websockets(
-                self._fleet.handle,
+                self._fleet.handle,  # type: ignore[arg-type]  # of a Socket, which it makes
                 host,
                 port,
+                create_connection=Socket,
                 process_request=self._fleet.admit,
                 origins=[None],  # a web page in somebody's browser is not a client
                 server_header=None,

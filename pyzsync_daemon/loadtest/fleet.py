@@ -181,7 +181,8 @@ class Fleet:
             replica = DiskReplica(home)
         else:
             replica = MemoryReplica(self.shared, {} if empty else self._base)
-        return Client(settings, replica, self._runner, self._turns, self._gate)
+        decode = self.shared.decode
+        return Client(settings, replica, self._runner, self._turns, self._gate, decode)
 
     async def _guarded(self, work: asyncio.Future[Any]) -> None:
         """Wait for ``work``, or for the first client that fails."""

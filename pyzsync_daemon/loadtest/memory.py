@@ -40,6 +40,7 @@ from pyzsync_daemon.client.effects import (
     State,
 )
 from pyzsync_daemon.client.pull import Pull
+from pyzsync_daemon.client.transfer import ends
 from pyzsync_daemon.compression import CodedDataError
 from pyzsync_daemon.loadtest import shared as sharing
 from pyzsync_daemon.loadtest.oldbytes import MemoryOld, MemoryStage, MemoryStaged
@@ -156,12 +157,12 @@ class MemoryBench:
 
     def _apply(self, effect: Apply) -> Planned:
         """A delta is applied when its last part is here: then it can be told from others."""
-        change, part = effect.change, effect.part
+        change = effect.change
         transfer = self._transfer(change)
         if transfer is None:
             return _not_open(change)
-        transfer.parts.append(part)
-        if part.part < part.parts - 1:
+        transfer.parts += effect.parts
+        if not ends(effect):
             return Planned(change)
         parts, transfer.parts = transfer.parts, []
         data = tuple(each.data for each in parts)
@@ -169,10 +170,9 @@ class MemoryBench:
             transfer.whole = self._shared.applied(transfer.old, change.version, data)
         if transfer.whole is not None:
             return Planned(change)
-        for each in parts:
-            planned = self._step(change, lambda pull, each=each: pull.apply(each))  # type: ignore[misc]
-            if planned != Planned(change):
-                return planned
+        planned = self._step(change, lambda pull: pull.apply(parts))
+        if planned != Planned(change):
+            return planned
         tree = transfer.pull.finish()
         if transfer.old is not None and not isinstance(tree, Plan):
             new = self._shared.keep(change.version, transfer.staged.bytes, tree)

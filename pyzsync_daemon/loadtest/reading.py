@@ -35,6 +35,11 @@ class Reading:
         while (frame := await self._frames.get()) is not None:
             await self._turns.take()
             yield frame
+            while not self._frames.empty():
+                frame = self._frames.get_nowait()
+                if frame is None:
+                    return
+                yield frame
 
     async def send(self, message: bytes) -> None:
         """Send a frame. ``ConnectionClosed``."""

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from protocol.messages import Message
 from pyzsync import EMPTY_VERSION, HashTree, hash_stream
 from pyzsync_daemon.loadtest.segments import Segments
+from pyzsync_daemon.transport import decode
 
 POOL_BYTES = 256 * 2**20  # of received pieces, and of deltas, that are kept for the next client
+FRAMES = 512  # of at most 64 KiB, kept with what they say
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -50,6 +53,9 @@ class Shared:
         self._pool_bytes = 0
         self._applied: OrderedDict[tuple[bytes, bytes], Applied] = OrderedDict()
         self._applied_bytes = 0
+        self._frames: OrderedDict[tuple[int, bytes], tuple[bytes, tuple[Message, ...]]] = (
+            OrderedDict()
+        )
 
     def load(self, path: Path) -> Content:
         """A file of the base: mapped, so that all workers share its pages; it never changes."""
@@ -60,6 +66,20 @@ class Shared:
             tree = hash_stream(file.read, size)
             mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
         return self.keep(tree.version, Segments.of(memoryview(mapped)), tree)
+
+    def decode(self, frame: bytes | str) -> tuple[Message, ...]:
+        """What a frame says: what an equal one said that another client was sent before."""
+        if isinstance(frame, str):
+            return decode(frame)
+        key = (len(frame), frame[:128])  # versions and part: equal ones are nearly always equal
+        known = self._frames.get(key)
+        if known is not None and known[0] == frame:
+            return known[1]
+        messages = decode(frame)
+        self._frames[key] = (frame, messages)
+        if len(self._frames) > FRAMES:
+            self._frames.popitem(last=False)
+        return messages
 
     def piece(self, version: bytes, offset: int, data: bytes) -> bytes:
         """``data``, or the equal bytes that another client was sent for the same place."""

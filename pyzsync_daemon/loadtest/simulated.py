@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 
 from pyzsync_daemon.client.daemon import ClientDaemon
 from pyzsync_daemon.client.interfaces import Bench, Done, Running, Work
-from pyzsync_daemon.client.link import open_link
+from pyzsync_daemon.client.link import Decode, open_link
 from pyzsync_daemon.client.workbench import Workbench
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.demo.trees import differ
@@ -116,7 +116,8 @@ class DiskReplica:
 class Client:
     """One client. ``gate`` holds back new connections while it is not set.
 
-    Clients of one worker take ``turns`` in what they do with the frames that have come.
+    Clients of one worker take ``turns`` in what they do with the frames that have come, and share
+    a ``decode``.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Client:
         runner: RunnerOf,
         turns: Turns,
         gate: asyncio.Event,
+        decode: Decode,
     ) -> None:
         self.watch = Watch(lambda: replica.placed_at)
         self.replica = replica
@@ -141,6 +143,7 @@ class Client:
             once=False,
             runner=runner,
             connect=self._connect,
+            decode=decode,
         )
         self.task = asyncio.create_task(self._daemon.run(self._stop))
 

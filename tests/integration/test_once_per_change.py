@@ -5,6 +5,7 @@ import random
 from contextlib import AsyncExitStack
 
 import numpy as np
+import pytest
 
 from protocol import runs
 from protocol.messages import Announce, BlockQuery, Blocks, Delta, DeltaQuery
@@ -30,12 +31,14 @@ async def fleet(stack, hub, position=None, count=CLIENTS):
     return clients
 
 
-async def test_a_hundred_level_clients_one_change(tmp_path):
+@pytest.mark.parametrize("size", [100_000, 950_000])
+async def test_a_hundred_level_clients_one_change(tmp_path, size):
+    """Nobody asks for anything, also when a megabyte changes."""
     data = noise(1, SIZE)
     async with running(tmp_path, {"f": data}) as hub, AsyncExitStack() as stack:
         clients = await fleet(stack, hub)
         before = await hub.counters()
-        hub.put("f", spliced(data, SIZE // 2, noise(2, 100_000)))
+        hub.put("f", spliced(data, SIZE // 2, noise(2, size)))
         await asyncio.gather(*(client.level() for client in clients))
         spent = await hub.counters()
         spent.subtract(before)
@@ -43,10 +46,10 @@ async def test_a_hundred_level_clients_one_change(tmp_path):
     assert len(changed) == 1
     deltas = [b"".join(part.data for part in client.of(Delta)) for client in clients]
     assert deltas == [deltas[0]] * CLIENTS
-    assert len(deltas[0]) >= 100_000
+    assert len(deltas[0]) >= size
     # A file read within a clock tick of its last change is read a second time: it may be another.
     assert spent["hash_passes"] <= 2
-    assert spent["read_bytes"] == -(-(100_000 + SIZE // 2 % LEAF) // LEAF) * LEAF
+    assert spent["read_bytes"] == -(-(size + SIZE // 2 % LEAF) // LEAF) * LEAF
     assert (spent["searches"], spent["encodes"], spent["pages"]) == (1, 1, 1)
     assert (spent["cache_misses"], spent["cache_hits"]) == (0, 0)
 

@@ -136,8 +136,7 @@ class Link:
         self.client.receive(codec.decode_frame(self.down.popleft()))
 
     def _send(self) -> None:
-        if (frame := self.outbox.next_frame()) is not None:
-            self.down.append(frame)
+        self.down.extend(self.outbox.take(1))
 
     def _serve(self) -> None:
         """One turn of the hub's connection, when all before it was sent: news, or answers."""

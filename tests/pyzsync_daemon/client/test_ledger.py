@@ -101,9 +101,31 @@ def test_the_hub_is_told_once_of_what_was_saved_in_a_while():
     assert (ledger.ack_at, ledger.acknowledge(99.0)) == (None, None)
 
 
+def test_an_acknowledgement_counts_from_when_the_hub_told_the_news():
+    """However long each client worked on them: so those of a fleet come close together."""
+    ledger = Ledger(HUB, None)
+    ledger.told(10.0)
+    ledger.told(10.3)
+    ledger.save(position(4))
+    ledger.saved(Saved(position(4)), 10.6)
+    assert ledger.ack_at == 10.0 + ACK_S
+    assert ledger.acknowledge(11.0) == Ack(4)
+    ledger.told(12.0)
+    ledger.save(position(5))
+    ledger.saved(Saved(position(5)), 20.0)
+    assert ledger.acknowledge(20.0) == Ack(5)  # that was long ago
+    ledger.save(position(6))
+    ledger.saved(Saved(position(6)), 20.1)
+    assert ledger.ack_at == 20.1 + ACK_S  # and the next one a while later
+
+
 def test_a_greeting_tells_the_position_too():
     ledger = Ledger(HUB, None)
     ledger.save(position(3))
+    ledger.told(10.0)
     ledger.saved(Saved(position(3)), 10.0)
     ledger.greet(set())
     assert ledger.ack_at is None
+    ledger.save(position(4))
+    ledger.saved(Saved(position(4)), 30.0)
+    assert ledger.ack_at == 30.0 + ACK_S

@@ -198,7 +198,7 @@ def behind(client, hub, old=DATA, new=EDITED, **fields):
 
 def apply(client, change, parts):
     for part in parts:
-        planned = client.bench.apply(Apply(change, part))
+        planned = client.bench.apply(Apply(change, (part,)))
         if planned != Planned(change):
             return planned
     return client.bench.finish(Finish(change))
@@ -294,7 +294,7 @@ def test_a_delta_that_was_cut_at_90_percent_is_mostly_kept(client, hub, way):
     change = behind(client, hub, new=new)
     parts = hub.delta(client.prepare(change)["f"].plan.delta)
     for part in parts[: len(parts) * 9 // 10]:
-        assert client.bench.apply(Apply(change, part)) == Planned(change)
+        assert client.bench.apply(Apply(change, (part,))) == Planned(change)
     interrupt(client, way, change)
     newer = change
     if way == "newer":

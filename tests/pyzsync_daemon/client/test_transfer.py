@@ -239,9 +239,28 @@ def test_the_parts_of_a_delta_are_applied_as_they_come():
     for part in range(2):
         transfer.delta(delta(delta_query(), part, 2))
         step = transfer.next_step()
-        assert step == Apply(CHANGE, delta(delta_query(), part, 2))
+        assert step == Apply(CHANGE, (delta(delta_query(), part, 2),))
         assert transfer.applied(step, Plan()) == ()
     assert transfer.next_step() == Finish(CHANGE)
+
+
+def test_parts_that_wait_are_applied_together():
+    transfer = follow_delta()
+    parts = tuple(delta(delta_query(), part, 4) for part in range(4))
+    transfer.delta(parts[0])
+    first = transfer.next_step()
+    transfer.busy = True
+    for part in parts[1:3]:
+        transfer.delta(part)
+    assert transfer.next_step() is None
+    transfer.busy = False
+    assert transfer.applied(first, Plan()) == ()
+    second = transfer.next_step()
+    assert (first.parts, second.parts) == (parts[:1], parts[1:3])
+    assert transfer.applied(second, Plan()) == ()
+    assert transfer.next_step() is None  # the last is still to come
+    transfer.delta(parts[3])
+    assert transfer.next_step() == Apply(CHANGE, parts[3:])
 
 
 def test_without_a_delta_the_rest_of_the_plan_is_followed():
@@ -266,7 +285,7 @@ def test_what_came_of_a_delta_survives_a_cut():
     transfer = follow_delta()
     transfer.delta(delta(delta_query(), 0, 2))
     transfer.lost()
-    assert transfer.next_step() == Apply(CHANGE, delta(delta_query(), 0, 2))
+    assert transfer.next_step() == Apply(CHANGE, (delta(delta_query(), 0, 2),))
 
 
 def test_a_version_that_the_hub_cannot_compare_with_is_done_without():

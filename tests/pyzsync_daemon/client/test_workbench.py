@@ -307,4 +307,4 @@ def test_every_effect_has_its_method(client, hub):
     assert client.bench.run(Abandon(change)) == Planned(change)
     assert "no transfer" in client.bench.run(Match(change, ())).error
     part = Delta(DeltaQuery(bytes(32), change.version), 0, 1, Coding.RAW, 1, b"x")
-    assert "no transfer" in client.bench.run(Apply(change, part)).error
+    assert "no transfer" in client.bench.run(Apply(change, (part,))).error

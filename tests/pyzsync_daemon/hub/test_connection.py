@@ -32,6 +32,7 @@ from pyzsync_daemon.hub.connection import Connection, Services
 from pyzsync_daemon.hub.counters import Traffic
 from pyzsync_daemon.hub.log import Live, Page
 from pyzsync_daemon.hub.session import HubFacts
+from pyzsync_daemon.hub.socket import Socket
 from pyzsync_daemon.transport import WEBSOCKET, decode
 from pyzsync_daemon.weight import weight
 
@@ -131,7 +132,8 @@ class Client:
 async def talk(hub, **settings):
     """A client of the hub; afterwards the hub's side must have ended."""
     settings = WEBSOCKET | settings
-    async with asyncio.timeout(PATIENCE), serve(hub.handle, "127.0.0.1", 0, **settings) as server:
+    serving = serve(hub.handle, "127.0.0.1", 0, create_connection=Socket, **settings)
+    async with asyncio.timeout(PATIENCE), serving as server:
         port = next(iter(server.sockets)).getsockname()[1]
         async with connect(f"ws://127.0.0.1:{port}", proxy=None, **WEBSOCKET) as websocket:
             yield Client(websocket)
@@ -191,6 +193,27 @@ async def test_an_acknowledgement_is_noted(hub):
         await client.say(Ack(5), Get((query("a"),)))
         await client.hear()
     assert hub.connections[0].session.acknowledged == 5
+
+
+async def test_an_acknowledgement_wakes_nobody(hub):
+    """A thousand of them come after each change."""
+    async with talk(hub) as client:
+        await client.greet()
+        (connection,) = hub.connections
+        turns, serve_once = [], connection._serve
+
+        async def counted():
+            turns.append(None)
+            await serve_once()
+
+        connection._serve = counted
+        for seq in range(1, 4):
+            await client.say(Ack(seq))
+        await (await client.websocket.ping())  # by then they were heard
+        assert (connection.session.acknowledged, turns) == (3, [])
+        hub.publish()
+        await client.hear()
+    assert turns
 
 
 async def test_a_window_in_parts_is_sent_whole_and_its_bytes_leave_the_budget(hub):

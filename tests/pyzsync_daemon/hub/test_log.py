@@ -300,6 +300,7 @@ def test_what_a_page_learns_is_bounded_however_often_it_is_asked_for(disk):
     cursor = caught_up(log)
     queries = []
     for seed, path in enumerate(old):
+        disk.publish(path, b"a version that was missed")
         fresh = random.Random(seed).randbytes(LEARNED_BYTES // 3)
         tree = disk.publish(path, path.encode() * 4000 + fresh)
         queries.append(DeltaQuery(old[path], tree.version))

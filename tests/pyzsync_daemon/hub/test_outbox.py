@@ -7,8 +7,8 @@ from pyzsync_daemon.hub.outbox import Outbox
 
 def drain(outbox):
     frames = []
-    while (frame := outbox.next_frame()) is not None:
-        frames.append(frame)
+    while taken := outbox.take(1):
+        frames += taken
     return frames
 
 
@@ -50,5 +50,16 @@ def test_empty_has_no_frame():
     outbox = Outbox()
     outbox.put(())
     outbox.say(())
-    assert outbox.next_frame() is None
+    assert outbox.take(MAX_FRAME) == []
+    assert outbox.bytes == 0
+
+
+def test_frames_are_taken_together_up_to_a_bound():
+    outbox = Outbox()
+    outbox.say([b"aaaa", b"bbb", b"cc", b"ddddddddddd", b"e"])
+    assert outbox.take(8) == [b"aaaa", b"bbb"]
+    assert (len(outbox), outbox.bytes) == (3, 14)
+    assert outbox.take(8) == [b"cc"]
+    assert outbox.take(8) == [b"ddddddddddd"]  # one is taken, however large
+    assert outbox.take(8) == [b"e"]
     assert outbox.bytes == 0

@@ -116,11 +116,11 @@ def test_a_small_delta_is_pushed_as_the_answer_to_a_query(disk, source, pushes):
 
 
 def test_a_delta_comes_in_parts_and_within_the_budget(disk, pushes):
-    disk.publish("a", noise(900_000))
-    disk.publish("a", noise(700_000) + noise(200_000, 1))
+    disk.publish("a", noise(3_000_000))
+    disk.publish("a", noise(2_800_000) + noise(200_000, 1))
     parts = pushed(pushes, edited(disk, "a"), Delta)
     assert [(part.part, part.parts) for part in parts] == [(each, 4) for each in range(4)]
-    disk.publish("a", noise(400_000) + noise(300_000, 2))
+    disk.publish("a", noise(1_800_000) + noise(PUSH_BYTES, 2))
     assert pushed(pushes, edited(disk, "a"), Delta) == []
     assert pushed(pushes, edited(disk, "a"))  # its hashlist is
 
@@ -142,10 +142,10 @@ def test_a_file_that_has_moved_on_has_no_delta(disk, pushes):
 def test_what_a_page_pushes_is_bounded_and_small_files_still_fit(disk, pushes):
     names = [f"big{i}" for i in range(4)]
     for seed, name in enumerate(names):
-        disk.publish(name, noise(200_000, seed))
+        disk.publish(name, noise(800_000, seed))
     disk.publish("small", b"old")
     for seed, name in enumerate(names):
-        disk.publish(name, noise(100_000, seed) + noise(90_000, seed + 9))
+        disk.publish(name, noise(400_000, seed) + noise(PUSH_BYTES // 3 + 1000, seed + 9))
     disk.publish("small", b"new")
     changes = edited(disk, *names, "small")
     assert len(pushed(pushes, changes)) == 5  # hashlists

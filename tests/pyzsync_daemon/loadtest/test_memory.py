@@ -76,7 +76,7 @@ def pull_by_delta(bench, parts):
     found = outcome(bench, change)
     assert (found.state, found.plan.delta) == (State.PULL, parts[0].query)
     for part in parts:
-        assert bench.run(Apply(change, part)) == Planned(change)
+        assert bench.run(Apply(change, (part,))) == Planned(change)
     assert bench.run(Finish(change)) == Planned(change)
     return bench.run(Commit((change,)))
 
@@ -103,8 +103,8 @@ def test_an_equal_delta_is_worked_out_once_and_another_again(shared):
     spoilt = parts[-1].data[:-9] + bytes([parts[-1].data[-9] ^ 1]) + parts[-1].data[-8:]
     *before, last = [*parts[:-1], replace(parts[-1], data=spoilt)]
     for part in before:
-        third.run(Apply(change, part))
-    assert third.run(Apply(change, last)).plan != Plan()  # of no use: it goes on without it
+        third.run(Apply(change, (part,)))
+    assert third.run(Apply(change, (last,))).plan != Plan()  # of no use: it goes on without it
     assert contents(third) == {"f": OLD}
 
 
@@ -157,7 +157,7 @@ def test_a_transfer_that_was_abandoned_is_not_committed(shared):
     outcome(bench, change)
     bench.run(Abandon(change))
     assert bench.run(Finish(change)).error == "f: no transfer of this version is open"
-    assert bench.run(Apply(change, delta(OLD, NEW)[0])).error
+    assert bench.run(Apply(change, tuple(delta(OLD, NEW)[:1]))).error
     assert bench.run(Commit((change,))).again == (change,)
 
 

@@ -30,6 +30,31 @@ async def test_frames_are_noted_as_they_come_and_handed_on_in_order():
         await reading.close()
 
 
+async def test_all_that_is_there_is_handed_on_in_one_turn():
+    async def talk(websocket):
+        for _ in range(AHEAD):
+            await websocket.send(b"x")
+
+    arrived = asyncio.Queue()
+    turns, taken = Turns(), []
+    take = turns.take
+
+    async def counted():
+        taken.append(None)
+        await take()
+
+    turns.take = counted
+    async with serve(talk, "127.0.0.1", 0, **WEBSOCKET) as server, asyncio.timeout(PATIENCE):
+        port = next(iter(server.sockets)).getsockname()[1]
+        websocket = await connect(f"ws://127.0.0.1:{port}", **WEBSOCKET)
+        reading = Reading(websocket, turns, lambda: arrived.put_nowait(None))
+        for _ in range(AHEAD):
+            await arrived.get()
+        assert [frame async for frame in reading] == AHEAD * [b"x"]
+        await reading.close()
+    assert len(taken) == 1
+
+
 async def test_what_is_not_worked_on_is_left_in_the_socket():
     async def talk(websocket):
         for _ in range(10 * AHEAD):

@@ -1,9 +1,12 @@
 import pytest
 
+from protocol.codec import encode
+from protocol.errors import BadMessage, Code
+from protocol.messages import Ack, Goodbye
 from pyzsync import EMPTY_VERSION
 from pyzsync_daemon.loadtest import shared as sharing
 from pyzsync_daemon.loadtest.segments import Segments
-from pyzsync_daemon.loadtest.shared import Applied, Content, Shared
+from pyzsync_daemon.loadtest.shared import FRAMES, Applied, Content, Shared
 from tests.pyzsync_daemon.client.values import version
 
 
@@ -80,3 +83,29 @@ def test_a_delta_is_found_for_the_same_old_content_and_equal_bytes(old, data, fo
     assert (known is not None and known.new is new) is found
     assert shared.applied(contents[old], version(3), data) is None
     assert shared.deltas == 1
+
+
+def test_what_a_frame_says_is_worked_out_once_for_equal_frames():
+    shared = Shared()
+    frame = encode(Goodbye(Code.NORMAL, "x" * 200))
+    first = shared.decode(frame)
+    assert shared.decode(bytes(bytearray(frame))) is first
+    other = encode(Goodbye(Code.NORMAL, "x" * 199 + "y"))  # equal but for its end
+    assert shared.decode(other) == (Goodbye(Code.NORMAL, "x" * 199 + "y"),)
+    assert shared.decode(frame) == first
+
+
+def test_what_frames_said_is_kept_of_the_last_ones_only():
+    shared = Shared()
+    first = shared.decode(encode(Ack(0)))
+    for number in range(1, FRAMES + 1):
+        shared.decode(encode(Ack(number)))
+    again = shared.decode(encode(Ack(0)))
+    assert (again, again is first) == (first, False)
+
+
+def test_frames_that_say_nothing_are_refused_each_time():
+    shared = Shared()
+    for frame in (b"\xc1", b"\xc1", "text"):
+        with pytest.raises(BadMessage):
+            shared.decode(frame)

@@ -8,6 +8,7 @@ from pyzsync_daemon.loadtest.memory import holding
 from pyzsync_daemon.loadtest.runners import Turns, inline
 from pyzsync_daemon.loadtest.shared import Shared
 from pyzsync_daemon.loadtest.simulated import Client, DiskReplica, MemoryReplica
+from pyzsync_daemon.transport import decode
 from tests.pyzsync_daemon.client.values import directory
 from tests.pyzsync_daemon.loadtest.conftest import PATIENCE
 
@@ -43,7 +44,7 @@ async def test_a_client_follows_is_cut_and_comes_back(root, url, tmp_path):
     gate = asyncio.Event()
     settings = ClientSettings(root=tmp_path / "unused", hub=url)
     turns = Turns()
-    client = Client(settings, MemoryReplica(Shared(), {}), inline(turns), turns, gate)
+    client = Client(settings, MemoryReplica(Shared(), {}), inline(turns), turns, gate, decode)
     async with asyncio.timeout(PATIENCE):
         await asyncio.sleep(0)
         assert client.received == 0  # the gate is shut

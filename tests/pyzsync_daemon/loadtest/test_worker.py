@@ -1,11 +1,22 @@
 import json
 import subprocess
 import sys
+import weakref
 
 from pyzsync_daemon.loadtest.changes import tree_of
 from pyzsync_daemon.loadtest.worker import Worker
 
 NEW = b"new"
+
+
+class Knot:
+    """Refers to itself."""
+
+
+def cycle():
+    knot = Knot()
+    knot.itself = knot
+    return weakref.ref(knot)
 
 
 async def test_it_does_what_it_is_told(root, url, tmp_path):
@@ -32,7 +43,9 @@ async def test_it_does_what_it_is_told(root, url, tmp_path):
     assert await ok("level", seconds=60) == 0
     await ok("spoil", client=1, path="f")
     assert await ok("differences", root=str(root)) == [(1, "f: the bytes at 1")]
+    garbage = cycle()
     await ok("arm", expected=None)
+    assert garbage() is None  # it is cleared away between rounds, as it is not in them
     await ok("hold")
     await ok("release")
     assert None not in (await ok("seen", seconds=60))["done"]
