@@ -206,8 +206,7 @@ class ClientDaemon:
         messages, effects = self._session.take(now)
         if self._link is not None:
             self._link.send(messages)
-        for effect in effects:
-            self._runner.start(effect)
+        self._runner.start(effects)
         if self._alarm is not None:
             self._alarm.cancel()
         wake_at = self._session.wake_at()
