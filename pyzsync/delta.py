@@ -8,22 +8,23 @@ whole old leaves; all between copies is literal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyzsync.blueprint import Blueprint
-from pyzsync.grid import LEAF, WINDOW, node_size
+from pyzsync.gaps import KeptLeaves, ReadLeaves, WindowRanges, find_blocks, read_ranges
+from pyzsync.grid import node_size
 from pyzsync.kernel import Matcher
 from pyzsync.match import compare_same_offset, slide
 from pyzsync.relink import relink
-from pyzsync.runs import Runs
 from pyzsync.steps import MAX_STEPS, Column, Steps
 from pyzsync.target import Target
 from pyzsync.tree import HashTree
 
-ReadLeaves = Callable[[int, Runs], bytes]
+_Leaves = NDArray[np.int32]
 
 # A block that the new version repeats is found once a pass; what is left after these is literal,
 # where the compressor sees that it repeats.
@@ -32,6 +33,13 @@ _PASSES = 3
 _LEAST_COPY = 32
 # Nodes made into copies at once: bounds temporary copies to a few megabytes.
 _CHUNK = 1 << 17
+# Old leaves looked for at once: with their tables 30 MB.
+_SOUGHT = 1 << 19
+# Bytes between copies that are searched as one, and kept for that (with what their leaves hold
+# besides). Three are 0.5 s of CPU more where millions of leaves are sought; reading again is more.
+_STRETCH = 3 << 23
+_KEPT = 5 << 23
+_MOST_STRETCHES = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,12 +97,13 @@ def find_steps(
     return steps
 
 
-def literals(steps: Steps, read: ReadLeaves) -> Iterator[memoryview]:
+def literals(steps: Steps, read: ReadLeaves) -> Iterator[bytes]:
     """The literals of a delta, in order, in pieces of at most a window."""
     starts = steps.starts + steps.copied
     some = steps.literal > 0
-    for _, data in _pieces(starts[some], (starts + steps.literal)[some], read):
-        yield data
+    for each in read_ranges(starts[some], (starts + steps.literal)[some], read):
+        data, spans = memoryview(each.data), zip(each.at.tolist(), each.sizes.tolist(), strict=True)
+        yield b"".join([data[at : at + size] for at, size in spans])
 
 
 def _aligned(old: HashTree, new: HashTree) -> _Copies:
@@ -132,40 +141,98 @@ def _copies_of(blueprint: Blueprint) -> _Copies:
 def _rolled(copies: _Copies, old: HashTree, new: HashTree, read: ReadLeaves) -> _Copies:
     """Add what old leaves (all of them may occur again) are found in the gaps, at any offset."""
     unit = node_size(old.base)
-    leaves = np.arange(old.length // unit)
-    wanted = old.hashes(old.base)[: len(leaves)]
-    for _ in range(_PASSES):
-        starts, stops = copies.gaps(new.length)
-        long = stops - starts >= unit
-        if not len(leaves) or not long.any():
-            break
-        matcher = Matcher(wanted.weak.data, wanted.strong.data, wanted.width, unit)
-        _scan(matcher, starts[long], stops[long], read, unit)
-        offsets = np.frombuffer(matcher.offsets(), dtype="<i8").astype(np.int64)
-        found = offsets >= 0
-        # What is nowhere in the gaps will not be there the next time.
-        leaves, wanted = leaves[found], wanted.take(np.flatnonzero(found))
-        copies = copies.joined(_placed(offsets[found], leaves, unit))
+    starts, stops = _long(*copies.gaps(new.length), unit)
+    searched = int((stops - starts).sum())
+    # Never more bytes are scanned for the sake of memory than the new version has.
+    leaves = old.length // unit
+    parts = min(-(-leaves // _SOUGHT), max(new.length // max(searched, 1), 1))
+    edges = _edges(starts, stops, searched)
+    begin, found = 0, [copies]
+    for stop in edges:
+        # What the stretch before has left at its end, of less than a leaf, may go on in this one.
+        part = np.maximum(starts, begin), np.minimum(stops, stop)
+        one = _in_stretch(*_long(*part, unit), old, parts, KeptLeaves(read, _KEPT))
+        found.append(one)
+        last = int((one.at + one.size).max(initial=begin))
+        begin = max(last, stop - unit + 1)
+    for one in found[1:]:
+        copies = copies.joined(one)
     return copies
 
 
-def _scan(matcher: Matcher, starts: Column, stops: Column, read: ReadLeaves, unit: int) -> None:
-    """Feed the gaps; one that goes on in the next window overlaps itself by ``unit - 1`` bytes."""
-    end, tail = -1, b""
-    for at, data in _pieces(starts, stops, read):
-        start, scanned = at, bytes(data)
-        if at == end:
-            start, scanned = at - len(tail), tail + scanned
-        matcher.scan(scanned, start)
-        end, tail = at + len(data), scanned[-(unit - 1) :]
+def _long(starts: Column, stops: Column, unit: int) -> tuple[Column, Column]:
+    """Those gaps that may hold a leaf."""
+    long = stops - starts >= unit
+    return starts[long], stops[long]
+
+
+def _edges(starts: Column, stops: Column, searched: int) -> list[int]:
+    """Where the stretches end whose gaps are kept while they are scanned again and again.
+
+    For each the tables of old leaves are made anew; where there would be many, there is but one.
+    """
+    stretches = -(-searched // _STRETCH)
+    if not 1 < stretches <= _MOST_STRETCHES:
+        return [int(stop) for stop in stops[-1:]]
+    before = np.cumsum(stops - starts)
+    wanted = searched * np.arange(1, stretches) // stretches
+    at = np.searchsorted(before, wanted)
+    return [*(stops[at] - (before[at] - wanted)).tolist(), int(stops[-1])]
+
+
+def _in_stretch(
+    starts: Column, stops: Column, old: HashTree, parts: int, kept: KeptLeaves
+) -> _Copies:
+    """What old leaves are found in some gaps; so many parts of all leaves are looked for at once.
+
+    The fewer at once, the less memory. A block that occurs again is found once a pass.
+    """
+    unit = node_size(old.base)
+    none = np.zeros(0, dtype=np.int64)
+    copies = _Copies(none, none, none)
+    leaves = np.arange(old.length // unit, dtype=np.int32)
+    sought = np.array_split(leaves, parts)
+    for _ in range(_PASSES):
+        if not len(starts):
+            break
+        found = [_search(old, part, read_ranges(starts, stops, kept.read)) for part in sought]
+        # What is nowhere in the gaps will not be there the next time.
+        leaves, offsets = (np.concatenate(columns) for columns in zip(*found, strict=True))
+        if not len(leaves):
+            break
+        sought = np.array_split(leaves, min(-(-len(leaves) // _SOUGHT), parts))
+        placed = _placed(offsets, leaves.astype(np.int64), unit)
+        copies = copies.joined(placed)
+        starts, stops = _long(*_without(starts, stops, placed), unit)
+    return copies
+
+
+def _without(starts: Column, stops: Column, copies: _Copies) -> tuple[Column, Column]:
+    """The gaps without some copies, each of which lies in one of them."""
+    rest_starts = np.sort(np.concatenate((starts, copies.at + copies.size)))
+    rest_stops = np.sort(np.concatenate((stops, copies.at)))
+    return rest_starts, rest_stops
+
+
+def _search(old: HashTree, leaves: _Leaves, gaps: Iterator[WindowRanges]) -> tuple[_Leaves, Column]:
+    """Which of these old leaves are in the gaps, and where."""
+    wanted = old.hashes(old.base).take(leaves)
+    old.rest()
+    unit = node_size(old.base)
+    matcher = Matcher(wanted.weak.data, wanted.strong.data, wanted.width, unit)
+    offsets = find_blocks(matcher, unit, gaps)
+    found = offsets >= 0
+    return leaves[found], offsets[found]
 
 
 def _placed(offsets: Column, leaves: Column, unit: int) -> _Copies:
-    """One copy for each offset: of equal old leaves the one that continues its neighbour."""
-    where = np.full(int(leaves.max(initial=-1)) + 3, -unit, dtype=np.int64)
-    where[leaves + 1] = offsets  # one slot before the first and one behind the last
-    continues = where[leaves] == offsets - unit
-    continues |= where[leaves + 2] == offsets + unit
+    """One copy for each offset: of equal old leaves the one that continues its neighbour.
+
+    The leaves ascend.
+    """
+    follows = (np.diff(leaves) == 1) & (np.diff(offsets) == unit)
+    continues = np.append(follows, False) | np.append(False, follows)
+    continues = continues[: len(leaves)]
     order = np.lexsort((leaves, ~continues, offsets))
     offsets, leaves = offsets[order], leaves[order]
     first = np.append(True, offsets[1:] != offsets[:-1])[: len(offsets)]
@@ -186,42 +253,3 @@ def _steps(copies: _Copies, length: int) -> Steps:
         size[0] = 0
     literal = np.append(at[1:], length) - (at + size)
     return Steps(source, size, literal)
-
-
-def _pieces(starts: Column, stops: Column, read: ReadLeaves) -> Iterator[tuple[int, memoryview]]:
-    """The bytes of ranges of the new version, cut at windows: offset and data.
-
-    One ``read`` a window, of the leaves that hold any of it.
-    """
-    window, spans = -1, list[tuple[int, int]]()
-    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-        while start < stop:
-            if start // WINDOW != window:
-                yield from _cut(window, spans, read)
-                window, spans = start // WINDOW, []
-            end = min(stop, (window + 1) * WINDOW)
-            spans.append((start, end))
-            start = end
-    yield from _cut(window, spans, read)
-
-
-def _cut(
-    window: int, spans: list[tuple[int, int]], read: ReadLeaves
-) -> Iterator[tuple[int, memoryview]]:
-    if not spans:
-        return
-    origin = window * WINDOW
-    leaves: Runs = []
-    for start, stop in spans:
-        first, last = (start - origin) // LEAF, -(-(stop - origin) // LEAF)
-        if leaves and first <= leaves[-1][1]:
-            first = leaves.pop()[0]
-        leaves.append((first, last))
-    data = memoryview(read(window, leaves))
-    rest, run, base = iter(leaves), (0, 0), 0  # data[base] is the first byte of the run
-    for start, stop in spans:
-        while start - origin >= run[1] * LEAF:
-            base += (run[1] - run[0]) * LEAF
-            run = next(rest)
-        at = base + start - origin - run[0] * LEAF
-        yield start, data[at : at + stop - start]

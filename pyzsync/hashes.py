@@ -57,7 +57,7 @@ class Hashes:
     def __getitem__(self, rows: slice) -> Hashes:
         return Hashes(self.weak[rows], self.strong[rows])
 
-    def take(self, rows: NDArray[np.int64]) -> Hashes:
+    def take(self, rows: NDArray[np.int64] | NDArray[np.int32]) -> Hashes:
         """The hashes of the nodes at ``rows``, copied."""
         return Hashes(self.weak[rows], self.strong.take(rows, axis=0))
 

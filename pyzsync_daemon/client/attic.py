@@ -16,7 +16,7 @@ from collections import OrderedDict
 
 from pyzsync_daemon.client.conflicts import Conflicts
 from pyzsync_daemon.client.staging import HOME
-from pyzsync_daemon.files.root import Fingerprint, Root
+from pyzsync_daemon.files.root import Fingerprint, Root, reopened
 
 ATTIC = f"{HOME}/attic"
 
@@ -90,7 +90,7 @@ class Attic:
             self._conflicts.keep(self.fd, name, path)
 
     def _entries(self) -> list[tuple[str, os.stat_result]]:
-        with os.scandir(self.fd) as entries:
+        with reopened(self.fd) as fd, os.scandir(fd) as entries:
             return [
                 (entry.name, entry.stat(follow_symlinks=False))
                 for entry in entries

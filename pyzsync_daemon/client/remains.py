@@ -24,8 +24,8 @@ class Remains:
 def worth_keeping(found: Iterable[Remains]) -> list[str]:
     """The names of those worth searching, fullest last.
 
-    Of each version the fullest, since the newest may have been only just begun; of versions the
-    newest, since one that the hub has replaced may be fuller than the one that will come.
+    Of each version the fullest, since the newest may have been only just begun, and of equally full
+    ones the newest; of versions the newest, since one that the hub has replaced may be fuller than the one that will come.
     """
     newest: dict[str, list[Remains]] = {}
     for each in sorted(found, key=lambda each: each.written_ns, reverse=True):
@@ -36,5 +36,5 @@ def worth_keeping(found: Iterable[Remains]) -> list[str]:
     return [each.name for each in sorted(kept, key=_filled)]
 
 
-def _filled(each: Remains) -> int:
-    return each.filled
+def _filled(each: Remains) -> tuple[int, int]:
+    return each.filled, each.written_ns

@@ -25,7 +25,7 @@ from protocol.messages import Change
 from pyzsync_daemon.client.remains import Remains, worth_keeping
 from pyzsync_daemon.client.stagedfile import StagedFile
 from pyzsync_daemon.files.fully import write_fully
-from pyzsync_daemon.files.root import Root
+from pyzsync_daemon.files.root import Root, reopened
 
 HOME = ".pyzsync"
 STAGING = f"{HOME}/staging"
@@ -126,7 +126,8 @@ class Staging:
 
     def names(self) -> list[str]:
         """Everything here."""
-        return os.listdir(self.fd)
+        with reopened(self.fd) as fd:
+            return os.listdir(fd)
 
     def filled(self, name: str) -> int:
         """Bytes of disk that an entry takes."""

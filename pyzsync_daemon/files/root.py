@@ -156,12 +156,15 @@ class Root:
 
         Raises ``FileNotFoundError``, ``NotADirectory`` or ``EscapesRoot``.
         """
-        fd = self._walk(path.split("/") if path else [], path)
+        if not path:
+            with reopened(self.fd) as fd:
+                yield fd
+            return
+        fd = self._walk(path.split("/"), path)
         try:
             yield fd
         finally:
-            if fd != self.fd:
-                os.close(fd)
+            os.close(fd)
 
     @contextmanager
     def parent(self, path: str) -> Iterator[tuple[int, str]]:
@@ -246,6 +249,20 @@ class Root:
                     os.close(fd)
             fd = inner
         return fd
+
+
+@contextmanager
+def reopened(directory: int) -> Iterator[int]:
+    """The directory once more, at its beginning, to be listed.
+
+    A descriptor has one position, which all its duplicates share: two threads that list by it hide
+    entries from each other. And btrfs lists what was there when it was opened.
+    """
+    fd = os.open(".", _DIRECTORY, dir_fd=directory)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _obstacle(fd: int, name: str, at: str, path: str) -> OSError:

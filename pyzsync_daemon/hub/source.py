@@ -129,6 +129,7 @@ class BlockSource:
         count = node_count(window_bytes(tree.length, query.window), 0)
         asked = runs.decode(query.leaves, count)
         pieces, gone = self.leaves.find(tree, query.window, asked)
+        tree.rest()
         return self._coded(query, b"".join(piece.data for piece in pieces), runs.encode(gone))
 
     def _coded(self, query: BlockQuery, data: bytes, gone: bytes = b"") -> Answer:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pyzsync import hash_stream
 from pyzsync.delta import find_steps, literals
 from pyzsync.errors import VersionMismatch
+from pyzsync.gaps import find_blocks
 from pyzsync.grid import LEAF, WINDOW, window_bytes
 from pyzsync.replay import Replay
 from pyzsync.steps import HEADER_SIZE, decode_steps, encode_steps
@@ -228,3 +229,26 @@ def test_copies_made_in_small_parts_are_the_same(monkeypatch):
     monkeypatch.setattr("pyzsync.delta._CHUNK", 3)
     parts, _ = delta(old, new)
     assert encode_steps(parts) == encode_steps(whole)
+
+
+@pytest.mark.parametrize("stretch", [1 << 30, 3000])
+def test_what_is_sought_and_searched_in_small_parts_is_the_same(monkeypatch, stretch):
+    """Old leaves a few at a time; stretches that end within what is found, and within a leaf."""
+    old = noise(120 * LEAF)
+    moved = b"x" * 100 + old[10 * LEAF : 20 * LEAF] + b"y" * (LEAF - 100)
+    new = old[: 60 * LEAF] + moved + old[60 * LEAF :]
+    whole, _ = delta(old, new)
+    searches = []
+
+    def search(*args):
+        searches.append(args)
+        return find_blocks(*args)
+
+    monkeypatch.setattr("pyzsync.delta.find_blocks", search)
+    monkeypatch.setattr("pyzsync.delta._SOUGHT", 50)
+    monkeypatch.setattr("pyzsync.delta._STRETCH", stretch)
+    parts, _ = delta(old, new)
+    assert encode_steps(parts) == encode_steps(whole)
+    assert parts.literal_bytes == LEAF
+    stretches = 1 if stretch > len(new) else 2
+    assert len(searches) == stretches * 3  # parts of the old leaves; what is left is too short

@@ -21,3 +21,7 @@ def test_a_newer_version_is_kept_before_fuller_ones_that_were_replaced():
 
 def test_a_version_is_as_new_as_its_newest():
     assert kept(("u1", 9, 1), ("v1", 8, 2), ("w1", 7, 3), ("u2", 0, 4)) == ["u2", "w1", "u1"]
+
+
+def test_of_equally_full_ones_the_newest_are_kept():
+    assert kept(("v1", 5, 1), ("v2", 5, 3), ("v3", 5, 2)) == ["v3", "v2"]

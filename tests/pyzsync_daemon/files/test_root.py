@@ -32,6 +32,20 @@ def test_files_are_opened_beneath_the_root(root):
     assert stat.S_ISDIR(root.lstat("").st_mode)
 
 
+def test_listings_of_the_root_do_not_disturb_each_other(root):
+    """A position that they share is at the end once the first has begun."""
+    names = [f"n{number}" for number in range(5)]
+    with root.directory("") as fd, os.scandir(fd) as first:
+        for name in names:
+            (root.path / name).touch()
+        next(first, None)
+        assert sorted(root.listdir("")) == names
+    with root.directory("") as fd, os.scandir(fd) as first:
+        begun = [next(first).name]
+        assert sorted(root.listdir("")) == names
+        assert sorted(begun + [entry.name for entry in first]) == names
+
+
 def test_a_symlink_on_the_way_is_not_followed(root, tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/secret").write_text("secret")

@@ -83,14 +83,17 @@ def test_a_hole_reads_as_zeros_and_frees_its_blocks(tmp_path):
     assert path.stat().st_blocks < before
 
 
-def test_a_clone_has_the_bytes_or_is_not_to_be_had(tmp_path):
-    (tmp_path / "a").write_bytes(b"bytes")
+def test_a_clone_shares_all_blocks_or_is_not_to_be_had(tmp_path, reflinks, shared_bytes):
+    data = bytes(range(256)) * 256
+    (tmp_path / "a").write_bytes(data)
     with (tmp_path / "a").open("rb") as source, (tmp_path / "b").open("w+b") as target:
-        try:
-            clone(source.fileno(), target.fileno())
-        except Unsupported:
-            target.write(b"bytes")
-    assert (tmp_path / "b").read_bytes() == b"bytes"
+        if not reflinks:
+            with pytest.raises(Unsupported):
+                clone(source.fileno(), target.fileno())
+            return
+        clone(source.fileno(), target.fileno())
+        assert shared_bytes(target.fileno()) == len(data)
+    assert (tmp_path / "b").read_bytes() == data
 
 
 def test_other_errors_of_a_clone_are_not_hidden(tmp_path):
