@@ -72,6 +72,12 @@ class Change:
     follows: bytes = b""
     flags: Flag = Flag.NONE
 
+    @property
+    def sparse(self) -> bool:
+        """Whether the replica keeps runs of zeros as holes."""
+        # Most have no flag at all, and to combine flags takes Python a microsecond.
+        return self.flags is not Flag.NONE and Flag.SPARSE in self.flags
+
 
 @dataclass(frozen=True, slots=True)
 class Hello:

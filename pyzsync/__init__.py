@@ -64,6 +64,7 @@ from pyzsync.tree import (
     hash_stream,
     matching_leaves,
     version_of,
+    version_of_bytes,
 )
 
 __all__ = [
@@ -117,6 +118,7 @@ __all__ = [
     "verify_patch",
     "verify_patch_async",
     "version_of",
+    "version_of_bytes",
     "write_tree",
     "zsync_delta",
 ]

@@ -28,7 +28,14 @@ from pyzsync.grid import (
     window_bytes,
     window_count,
 )
-from pyzsync.hashes import FULL_WIDTH, WEAK, Hashes, WindowHashes, hash_level, hash_window
+from pyzsync.hashes import (
+    FULL_WIDTH,
+    WEAK,
+    Hashes,
+    WindowHashes,
+    hash_level,
+    hash_window,
+)
 from pyzsync.runs import Mask, runs_of
 
 if TYPE_CHECKING:
@@ -40,6 +47,11 @@ EMPTY_TOP: bytes = blake3(b"").digest()
 def version_of(length: int, top: bytes) -> bytes:
     """The 32 bytes that name a content: BLAKE3(length as 8 bytes little-endian, top digest)."""
     return blake3(length.to_bytes(8, "little") + top).digest()
+
+
+def version_of_bytes(data: Buffer) -> bytes:
+    """The version of a file of 1 byte to one window; no tree is made."""
+    return version_of(memoryview(data).nbytes, hash_window(data, WINDOW_LEVEL).apex)
 
 
 EMPTY_VERSION = version_of(0, EMPTY_TOP)

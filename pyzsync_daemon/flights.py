@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -31,6 +31,26 @@ class Flights(Generic[K, V]):
             # Added before any waiter's, so it runs first: who then asks again starts anew.
             flight.add_done_callback(lambda landed: self._landed(key, landed))
         return await asyncio.shield(flight)
+
+    def begin(self, keys: Sequence[K], work: asyncio.Future[list[V]]) -> None:
+        """``work`` has the results for several keys, in order; nothing is under way for them."""
+        flights: dict[K, asyncio.Future[V]] = {key: work.get_loop().create_future() for key in keys}
+        self._flying.update(flights)
+        work.add_done_callback(lambda done: self._all_landed(flights, done))
+
+    def _all_landed(
+        self, flights: dict[K, asyncio.Future[V]], work: asyncio.Future[list[V]]
+    ) -> None:
+        error = None if work.cancelled() else work.exception()
+        results: Sequence[V] = () if work.cancelled() or error else work.result()
+        for number, (key, flight) in enumerate(flights.items()):
+            if error is not None:
+                flight.set_exception(error)
+            elif results:
+                flight.set_result(results[number])
+            else:
+                flight.cancel()
+            self._landed(key, flight)
 
     def _landed(self, key: K, flight: asyncio.Future[V]) -> None:
         del self._flying[key]

@@ -17,7 +17,7 @@ from structlog.typing import EventDict, Processor
 from pyzsync_daemon.config import LogSettings
 from pyzsync_daemon.units import format_bytes, printable
 
-__all__ = ["applied", "setup"]
+__all__ = ["applied", "applied_together", "setup"]
 
 BYTES: Final = frozenset({"size", "fetched", "reused", "received", "sent"})
 """Keys whose values are amounts of bytes."""
@@ -61,6 +61,18 @@ def applied(
         reused=reused,
         ms=round(ms, 1),
         **aside,
+    )
+
+
+def applied_together(*, count: int, size: int, fetched: int, reused: int, ms: float) -> None:
+    """The line for many changes put in place at once; ``ms`` is the longest wait of any."""
+    structlog.get_logger().info(
+        "applied together",
+        count=count,
+        size=size,
+        fetched=fetched,
+        reused=reused,
+        ms=round(ms, 1),
     )
 
 

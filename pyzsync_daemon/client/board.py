@@ -16,6 +16,7 @@ import heapq
 
 from protocol.messages import Change, Kind, PublishedQuery
 from pyzsync_daemon.client.effects import Abandon, Effect, Plan
+from pyzsync_daemon.client.gather import Gather
 from pyzsync_daemon.client.jobs import LOOSE, STAGED, STUCK, Job, Stage, Stages
 from pyzsync_daemon.client.requests import Requests
 from pyzsync_daemon.client.transfer import Transfer
@@ -24,6 +25,7 @@ from pyzsync_daemon.client.watermark import Watermark
 BIG = 16 * 2**20  # bytes: larger files are prepared one by one beside the small ones
 RETRY = 5.0  # seconds until a change that the disk or the hub refused is tried again...
 LONGEST_RETRY = 300.0  # ...for the first time; the pause doubles: each try may copy the whole file
+COMING = (Stage.PREPARING, Stage.FETCHING)  # what is soon ready
 
 
 class Board:
@@ -32,6 +34,7 @@ class Board:
     def __init__(self, requests: Requests) -> None:
         self.stages = Stages()
         self.watermark = Watermark()
+        self.gather = Gather()
         self.requests = requests
         self.effects: list[Effect] = []
         self.problems: dict[str, str] = {}  # paths that are not as the hub has them, and why
@@ -169,6 +172,8 @@ class Board:
         """When ``wake`` has something to do."""
         parked = self._next_retry()
         times = [] if parked is None else [parked.retry_at]
+        if self.gather.at is not None:
+            times.append(self.gather.at)
         for job in self._asleep.values():
             if job.transfer is not None and job.transfer.resume_at is not None:
                 times.append(job.transfer.resume_at)
@@ -179,6 +184,11 @@ class Board:
         for stage in LOOSE:
             for job in list(self.stages.of(stage).values()):
                 self._forget(job)
+
+    def more_small(self) -> bool:
+        """Whether small files are on their way to be ready."""
+        coming = (job for stage in COMING for job in self.stages.of(stage).values())
+        return any(job.change.size <= BIG for job in coming)
 
     @property
     def idle(self) -> bool:

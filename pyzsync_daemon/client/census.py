@@ -9,7 +9,7 @@ from itertools import groupby
 from protocol.messages import Change, Kind
 from pyzsync_daemon.client.compare import examine, kind_of, proven, same_metadata
 from pyzsync_daemon.client.folders import parent_of
-from pyzsync_daemon.client.index import Record
+from pyzsync_daemon.client.records import Record
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.client.staging import HOME
 from pyzsync_daemon.files.root import Fingerprint

@@ -23,7 +23,6 @@ from contextlib import ExitStack
 from protocol.messages import Kind
 from pyzsync_daemon.client.entry import Action, explain, in_the_way
 from pyzsync_daemon.client.folders import Folders, parent_of
-from pyzsync_daemon.client.index import Intent, Record
 from pyzsync_daemon.client.metadata import dress
 from pyzsync_daemon.client.place import (
     Item,
@@ -33,6 +32,7 @@ from pyzsync_daemon.client.place import (
     remove,
     touch,
 )
+from pyzsync_daemon.client.records import Intent, Record
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.files.root import Fingerprint
 from pyzsync_daemon.files.syscalls import syncfs
@@ -56,10 +56,11 @@ def commit(replica: Replica, items: list[Item]) -> None:
     except (OSError, sqlite3.OperationalError) as error:
         _fail(items, error)
         return
-    for items_of_a_kind, act in ((creations, place), (removals, remove), (touches, touch)):
-        unsound: dict[str, Item] = {}
-        for item in items_of_a_kind:
-            _attempt(replica, folders, item, act, unsound)
+    with replica.root.staying():
+        for items_of_a_kind, act in ((creations, place), (removals, remove), (touches, touch)):
+            unsound: dict[str, Item] = {}
+            for item in items_of_a_kind:
+                _attempt(replica, folders, item, act, unsound)
     _finish_directories(folders, creations + touches)
     try:
         kept_aside = any(item.conflict for item in creations + removals)
@@ -102,7 +103,7 @@ def _make_durable(replica: Replica, creations: list[Item]) -> None:
         # Opened first: their own modes may forbid it.
         handles = [stack.enter_context(staging.open(name)).fd for name in few]
         for item in creations:
-            dress(staging.fd, item.entry.name, item.change)
+            item.staged = dress(staging.fd, item.entry.name, item.change)
         replica.step("stage")
         for handle in handles:
             os.fsync(handle)
@@ -122,11 +123,10 @@ def _drop_remains(replica: Replica, items: list[Item]) -> None:
 def _intend(replica: Replica, items: list[Item]) -> None:
     for item in items:
         entry, local = item.entry, item.entry.local
-        status = replica.staging.lstat(entry.name)
         item.intent = Intent(
             change=item.change,
             name=entry.name,
-            staged=Fingerprint.of(status) if status is not None else None,
+            staged=item.staged,
             expected=local.fingerprint,
             ours=item.let_go,
             displaces=local.version,

@@ -11,8 +11,9 @@ from functools import partial
 from protocol.messages import Change, Kind
 from pyzsync import HashTree, ShortRead
 from pyzsync.parallel import hash_pieces
-from pyzsync_daemon.client.index import Record
+from pyzsync_daemon.client.records import Record
 from pyzsync_daemon.client.replica import Replica
+from pyzsync_daemon.client.staging import PERMISSIONS
 from pyzsync_daemon.files.fully import read_fully
 from pyzsync_daemon.files.root import Fingerprint
 
@@ -20,7 +21,6 @@ from pyzsync_daemon.files.root import Fingerprint
 # file systems in use (FAT) count in two seconds.
 SETTLE_NS = 2_000_000_000
 _TICK_NS = 20_000_000  # of file systems that count in nanoseconds, by a clock that does not
-PERMISSIONS = 0o777  # all that a hub may set: no setuid bit comes from a peer
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,8 +215,7 @@ class ClientDaemon:
         messages, effects = self._session.take(now)
         if self._link is not None:
             self._link.send(messages)
-        for effect in effects:
-            self._runner.start(effect)
+        self._runner.start(effects)
         self._wake_at(self._session.wake_at(), now)
         self._report.problems(self._session.problems)
         if self._session.settled:

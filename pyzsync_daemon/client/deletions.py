@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 from protocol.messages import Kind
 from pyzsync_daemon.client.effects import Prepare
-from pyzsync_daemon.client.index import Record
+from pyzsync_daemon.client.records import Record
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.client.shelf import Shelf
 from pyzsync_daemon.guard import DeletionGuard, Halt

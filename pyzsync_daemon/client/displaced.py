@@ -11,7 +11,7 @@ import os
 
 from protocol.messages import Kind
 from pyzsync_daemon.client.compare import hash_descriptor, kind_of, may_hide_an_edit
-from pyzsync_daemon.client.index import Intent, Record
+from pyzsync_daemon.client.records import Intent, Record
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.files.root import Fingerprint
 

@@ -183,14 +183,16 @@ class Prepared:
 class Planned:
     """Answers ``Match``, ``Reuse``, ``Apply``, ``Put``, ``Finish``: what is still needed, if any.
 
-    After ``Apply`` a plan means that the delta is of no use.
-    After ``Finish`` an empty plan means the whole version is verified and ready to commit; a plan
-    with hashes is the wider second try. ``error`` ends the transfer.
+    After ``Apply`` a plan means that the delta is of no use. After ``Finish`` a plan with hashes is
+    the wider second try. ``whole``: the version is verified and ready to commit, after ``Finish``
+    or, for a small file that came in one piece, after its only ``Put``. ``error`` ends the
+    transfer.
     """
 
     change: Change
     plan: Plan = Plan()
     error: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

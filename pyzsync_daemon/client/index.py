@@ -17,10 +17,10 @@ import sqlite3
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from protocol.messages import Change, Flag, Kind, Position
+from protocol.messages import Change, Position
+from pyzsync_daemon.client.records import CHANGE, Intent, Record, to_change, to_row
 from pyzsync_daemon.files.db import open_database, opening, transaction
 from pyzsync_daemon.files.root import Fingerprint
 
@@ -45,34 +45,7 @@ _COST = (
     "the replica is compared anew; what the hub deleted meanwhile stays, and the hub is pinned anew"
 )
 _POSITION = struct.Struct("<16sQ32s")
-_CHANGE = "path, seq, kind, mode, mtime_ns, size, version, target, flags"
 _LOOKUP = 500  # parameters of one statement; SQLite's oldest limit is 999
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """An entry as the hub gave it, and the fingerprint it had on disk then."""
-
-    change: Change
-    fingerprint: Fingerprint
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """One replacement (or deletion) that is about to happen.
-
-    ``name`` is its name in staging: before, the new entry's; afterwards, that of what it
-    displaced. ``staged`` is the new entry (None: a deletion), ``expected`` what is thought to be
-    at the path (None: nothing). With ``ours`` that is the hub's and may be let go (``displaces``
-    is its version, if it is a file); otherwise it goes aside.
-    """
-
-    change: Change
-    name: str
-    staged: Fingerprint | None
-    expected: Fingerprint | None
-    ours: bool
-    displaces: bytes
 
 
 class ClientIndex:
@@ -103,16 +76,14 @@ class ClientIndex:
         for start in range(0, len(paths), _LOOKUP):
             keys = [os.fsencode(path) for path in paths[start : start + _LOOKUP]]
             marks = ",".join("?" * len(keys))
-            query = f"SELECT {_CHANGE}, fingerprint FROM records WHERE path IN ({marks})"  # noqa: S608
+            query = f"SELECT {CHANGE}, fingerprint FROM records WHERE path IN ({marks})"  # noqa: S608
             found.update((record.change.path, record) for record in self._records(query, keys))
         return found
 
     def records(self) -> Iterator[Record]:
         """All records, in the order of their paths' bytes, read a page at a time."""
         after = b""
-        query = (
-            f"SELECT {_CHANGE}, fingerprint FROM records WHERE path > ? ORDER BY path LIMIT 1000"  # noqa: S608
-        )
+        query = f"SELECT {CHANGE}, fingerprint FROM records WHERE path > ? ORDER BY path LIMIT 1000"  # noqa: S608
         while page := self._records(query, [after]):
             yield from page
             after = os.fsencode(page[-1].change.path)
@@ -120,13 +91,25 @@ class ClientIndex:
     def beneath(self, path: str) -> list[Record]:
         """The records of everything inside the directory ``path``."""
         prefix = os.fsencode(path) + b"/"
-        query = f"SELECT {_CHANGE}, fingerprint FROM records WHERE path > ? AND path < ?"  # noqa: S608
+        query = f"SELECT {CHANGE}, fingerprint FROM records WHERE path > ? AND path < ?"  # noqa: S608
         return self._records(query, [prefix, prefix[:-1] + b"0"])  # "0" follows "/"
 
     def holders(self, version: bytes, limit: int = 4) -> list[Record]:
         """Some records of files that have this version."""
-        query = f"SELECT {_CHANGE}, fingerprint FROM records WHERE kind = 1 AND version = ? LIMIT ?"  # noqa: S608
+        query = f"SELECT {CHANGE}, fingerprint FROM records WHERE kind = 1 AND version = ? LIMIT ?"  # noqa: S608
         return self._records(query, [version, limit])
+
+    def among(self, versions: Iterable[bytes]) -> set[bytes]:
+        """Those of some versions that recorded files have."""
+        wanted = list(versions)
+        found: set[bytes] = set()
+        for start in range(0, len(wanted), _LOOKUP):
+            page = wanted[start : start + _LOOKUP]
+            marks = _marks(len(page))
+            query = f"SELECT DISTINCT version FROM records WHERE kind = 1 AND version IN ({marks})"  # noqa: S608
+            with self._lock:
+                found.update(row[0] for row in self._db.execute(query, page))
+        return found
 
     def count(self) -> int:
         """How many paths are recorded."""
@@ -157,7 +140,7 @@ class ClientIndex:
         """Write records, drop those of paths that are gone (``deleted``: by these changes, applied
         like what is put), and end the intents named ``done``."""
         put, deleted = list(put), list(deleted)
-        rows = [(*_row(each.change), each.fingerprint.pack()) for each in put]
+        rows = [(*to_row(each.change), each.fingerprint.pack()) for each in put]
         gone = [(os.fsencode(path),) for path in (*drop, *(each.path for each in deleted))]
         ended = [(name,) for name in done]
         if not (rows or gone or ended):
@@ -166,7 +149,7 @@ class ClientIndex:
             saved = self.position  # without one only deletions: all else is in the records
             applied = (*(each.change for each in put if saved), *deleted)
             least = saved.seq if saved else 0
-            beyond = [_row(each)[:2] for each in applied if each.seq > least]
+            beyond = [to_row(each)[:2] for each in applied if each.seq > least]
             db.executemany("INSERT OR REPLACE INTO ahead VALUES (?, ?)", beyond)
             db.executemany("DELETE FROM records WHERE path = ?", gone)
             db.executemany(f"INSERT OR REPLACE INTO records VALUES ({_marks(10)})", rows)  # noqa: S608
@@ -189,7 +172,7 @@ class ClientIndex:
         """Write down what is about to happen; durable when this returns."""
         rows = [
             (
-                *_row(each.change),
+                *to_row(each.change),
                 each.name,
                 each.staged and each.staged.pack(),
                 each.expected and each.expected.pack(),
@@ -204,7 +187,7 @@ class ClientIndex:
     def intents(self) -> list[Intent]:
         """What was under way, parents before children."""
         query = (
-            f"SELECT {_CHANGE}, name, staged, expected, ours, displaces "  # noqa: S608
+            f"SELECT {CHANGE}, name, staged, expected, ours, displaces "  # noqa: S608
             "FROM intents ORDER BY path"
         )
         with self._lock:
@@ -214,7 +197,7 @@ class ClientIndex:
                 raise sqlite3.DatabaseError(f"an intent has the name {row[9]!r}")
         return [
             Intent(
-                _change(row),
+                to_change(row),
                 row[9],
                 row[10] and Fingerprint.unpack(row[10]),
                 row[11] and Fingerprint.unpack(row[11]),
@@ -265,35 +248,7 @@ class ClientIndex:
     def _records(self, query: str, values: Sequence[object]) -> list[Record]:
         with self._lock:
             rows = self._db.execute(query, values).fetchall()
-        return [Record(_change(row), Fingerprint.unpack(row[9])) for row in rows]
-
-
-def _row(change: Change) -> tuple[object, ...]:
-    return (
-        os.fsencode(change.path),
-        change.seq,
-        int(change.kind),
-        change.mode,
-        change.mtime_ns,
-        change.size,
-        change.version,
-        os.fsencode(change.target),
-        int(change.flags),
-    )
-
-
-def _change(row: sqlite3.Row) -> Change:
-    return Change(
-        seq=row[1],
-        path=os.fsdecode(row[0]),
-        kind=Kind(row[2]),
-        mode=row[3],
-        mtime_ns=row[4],
-        size=row[5],
-        version=row[6],
-        target=os.fsdecode(row[7]),
-        flags=Flag(row[8]),
-    )
+        return [Record(to_change(row), Fingerprint.unpack(row[9])) for row in rows]
 
 
 def _marks(count: int) -> str:

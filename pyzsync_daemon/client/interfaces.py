@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
-from protocol.messages import Message, Position
+from protocol.messages import Change, Message, Position
 from pyzsync import HashTree
 from pyzsync.tree import Columns
 from pyzsync_daemon.client.effects import Effect, Result
@@ -66,8 +66,14 @@ Giver = TypeVar("Giver", bound=Staged, covariant=True)
 class Stage(Protocol[Giver]):
     """Where new files are made."""
 
-    def open(self, name: str, sparse: bool = False) -> AbstractContextManager[Giver]:
-        """A staged file, open while the context lasts."""
+    def open(
+        self, name: str, sparse: bool = False, size: int | None = None
+    ) -> AbstractContextManager[Giver]:
+        """A staged file, open while the context lasts; with a ``size`` it is made first."""
+        ...
+
+    def fill(self, name: str, data: bytes, change: Change) -> None:
+        """Make a small file in one go."""
         ...
 
 
@@ -143,8 +149,8 @@ class Running(Protocol):
 
     failed: asyncio.Future[None]
 
-    def start(self, effect: Effect) -> None:
-        """Run an effect."""
+    def start(self, effects: Sequence[Effect]) -> None:
+        """Run effects."""
         ...
 
     async def close(self) -> None:

@@ -6,22 +6,28 @@ import os
 import stat
 
 from protocol.messages import Change, Kind
-from pyzsync_daemon.client.compare import PERMISSIONS, unproven
+from pyzsync_daemon.client.compare import unproven
+from pyzsync_daemon.client.staging import PERMISSIONS
 from pyzsync_daemon.files.root import Fingerprint
 
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC  # needs no permission on the entry itself
 
 
-def dress(fd: int, name: str, change: Change) -> None:
-    """Give a staged entry (ours alone, in directory ``fd``) its mode and mtime.
+def dress(fd: int, name: str, change: Change) -> Fingerprint:
+    """Give a staged entry (ours alone, in directory ``fd``) the mode and mtime that it lacks.
 
     A directory gets them when its entries are in it.
     """
-    if change.kind is Kind.FILE:
-        os.chmod(name, change.mode & PERMISSIONS, dir_fd=fd)
-    if change.kind is not Kind.DIRECTORY:
-        times = (change.mtime_ns, change.mtime_ns)
-        os.utime(name, ns=times, dir_fd=fd, follow_symlinks=False)
+    status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+    mode = change.mode & PERMISSIONS
+    plain = change.kind is not Kind.FILE or stat.S_IMODE(status.st_mode) == mode
+    if change.kind is Kind.DIRECTORY or (plain and status.st_mtime_ns == change.mtime_ns):
+        return Fingerprint.of(status)
+    if not plain:
+        os.chmod(name, mode, dir_fd=fd)
+    times = (change.mtime_ns, change.mtime_ns)
+    os.utime(name, ns=times, dir_fd=fd, follow_symlinks=False)
+    return Fingerprint.of(os.stat(name, dir_fd=fd, follow_symlinks=False))
 
 
 def touch(fd: int, name: str, change: Change, expected: Fingerprint) -> Fingerprint | None:

@@ -31,7 +31,6 @@ from pyzsync_daemon.client.effects import (
     Commit,
     Committed,
     Effect,
-    Finish,
     Outcome,
     Plan,
     Planned,
@@ -47,7 +46,7 @@ from pyzsync_daemon.client.transfer import ends
 
 BATCH = 256  # changes in one Prepare: enough to share a transaction, few enough to overlap
 ASK_DELTA = 256 * 2**10  # bytes: of smaller files a delta saves less than it costs the hub to make
-MAX_ACTIVE = 1024  # paths between Prepare and Commit: bounds memory, whatever the tree's size
+MAX_ACTIVE = 2048  # paths between Prepare and Commit: bounds memory, whatever the tree's size
 HELD_BYTES = 2**30  # sizes of files that are fetched at a time: some 10 % of it is memory
 TO_COME = (Stage.PENDING_BIG, Stage.FOLLOWING)  # what a deletion may pass on its way
 
@@ -103,7 +102,7 @@ class Pipeline:
         self.board.wake(now)
         while True:
             self._prepare()
-            self._commit()
+            self._commit(now)
             asked = self._requests.take()
             if not asked:
                 break
@@ -182,17 +181,18 @@ class Pipeline:
         waiting = [path for stage in TO_COME for path in board.stages.of(stage)]
         return Prepare(changes, deletions, tuple(waiting) if deletions else (), self._connection)
 
-    def _commit(self) -> None:
+    def _commit(self, now: float) -> None:
         """One Commit at a time: what becomes ready meanwhile shares the next one."""
         stages = self.board.stages
         if stages.of(Stage.COMMITTING):
             return
         jobs = [job for job in stages.of(Stage.READY).values() if not job.asked]
+        if not self.board.gather.enough(len(jobs), now, more=self.board.more_small()):
+            return
         for job in jobs:
             stages.move(job, Stage.COMMITTING)
-        if jobs:
-            told = frozenset((job.change.path, job.published) for job in jobs if job.published)
-            self.board.effects.append(Commit(tuple(job.change for job in jobs), told))
+        told = frozenset((job.change.path, job.published) for job in jobs if job.published)
+        self.board.effects.append(Commit(tuple(job.change for job in jobs), told))
 
     # --- what came -----------------------------------------------------------------------------
 
@@ -257,6 +257,8 @@ class Pipeline:
             return
         if result.error:
             board.give_up(job, result.error, now)
+        elif result.whole:
+            board.ready(job)
         elif isinstance(effect, Put):
             self._requests.want(path, transfer.put(effect, result.plan, now))
             board.sleep(job)
@@ -264,8 +266,6 @@ class Pipeline:
             if result.plan != Plan():
                 self._requests.give_up(path, effect.parts[0].query)
             self._requests.want(path, transfer.applied(effect, result.plan))
-        elif isinstance(effect, Finish) and result.plan == Plan():
-            board.ready(job)
         else:
             self._requests.want(path, transfer.follow(result.plan))
         self._go_on(job, now)

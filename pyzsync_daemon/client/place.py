@@ -16,7 +16,7 @@ from pyzsync_daemon.client import metadata
 from pyzsync_daemon.client.compare import unproven
 from pyzsync_daemon.client.displaced import put_away
 from pyzsync_daemon.client.entry import Entry, explain
-from pyzsync_daemon.client.index import Intent, Record
+from pyzsync_daemon.client.records import Intent, Record
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.files.moves import move_new, old_name, swap_in
 from pyzsync_daemon.files.root import Fingerprint
@@ -27,14 +27,16 @@ class Item:
     """An entry on its way through a commit, and what has come of it.
 
     ``change`` is the newest that the entry serves. ``let_go``: what is displaced may go to the
-    attic, if it is what was seen at the path. ``refused``: the error is a policy's, and trying
-    again is of no use. ``unsettled``: what it displaced could not be dealt with and may still be
-    under its staging name, so its intent stays until the next start.
+    attic, if it is what was seen at the path. ``staged``: the new entry, dressed. ``refused``:
+    the error is a policy's, and trying again is of no use. ``unsettled``: what it displaced could
+    not be dealt with and may still be under its staging name, so its intent stays until the next
+    start.
     """
 
     entry: Entry
     change: Change
     let_go: bool
+    staged: Fingerprint | None = None
     intent: Intent | None = None
     record: Record | None = None
     conflict: str = ""

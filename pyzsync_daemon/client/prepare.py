@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
-from protocol.messages import Change, Flag, Kind
+from protocol.messages import Change, Kind
 from pyzsync import EMPTY_VERSION
 from pyzsync_daemon.client.compare import (
     Local,
@@ -25,11 +26,11 @@ from pyzsync_daemon.client.compare import (
 from pyzsync_daemon.client.displaced import all_ours
 from pyzsync_daemon.client.effects import Outcome, State
 from pyzsync_daemon.client.entry import Action, Entry, explain
-from pyzsync_daemon.client.index import Record
 from pyzsync_daemon.client.pull import Pull
+from pyzsync_daemon.client.records import Record
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.client.sources import OldBytes, OldFile, stage_copy
-from pyzsync_daemon.client.staging import StagedFile
+from pyzsync_daemon.client.stagedfile import StagedFile
 
 # A sparse file may be larger than the disk, within reason: its length sizes what we keep of it.
 _SPARSE_FACTOR = 16
@@ -53,7 +54,7 @@ class Preparation:
     """Judges the changes of one ``Prepare``.
 
     ``staged``: entries that are ready already; ``reserved``: bytes that running pulls may yet take,
-    those of sparse files by themselves.
+    those of sparse files (True) apart; ``here``: versions that files of the tree have.
     """
 
     def __init__(
@@ -61,12 +62,15 @@ class Preparation:
         replica: Replica,
         records: Mapping[str, Record],
         staged: Mapping[str, Entry],
-        reserved: Counter[Flag],
+        reserved: Counter[bool],
+        here: Set[bytes],
     ) -> None:
         self._replica = replica
         self._records = records
         self._staged = staged
         self._reserved = reserved
+        self._here = here
+        self._disk: os.statvfs_result | None = None  # its room, while nothing is written
 
     def judge(self, change: Change) -> Judged:
         """Compare one change with the disk."""
@@ -116,30 +120,42 @@ class Preparation:
             and staged.serves(change)
             and self._replica.staging.lstat(staged.name)
         ):
-            return self._ready(replace(staged, change=change, local=local))
+            name = staged.name
+            if local.fingerprint is not None:
+                name = self._replica.staging.whole(name)
+            return self._ready(replace(staged, change=change, local=local, name=name))
         if not change.size and change.version != EMPTY_VERSION:
             raise OSError(errno.EBADMSG, "announced as empty, with the version of other bytes")
         if not change.size:
             staging = self._replica.staging
-            name = staging.whole(staging.new_file(change.path, change.version, 0))
+            name = staging.part(change.path, change.version)
+            staging.fill(name, b"", change)
+            name = staging.whole(name)
             return self._ready(Entry(change, Action.PLACE, local, name))
         missing = self._missing_room(change) and self._make_room(change)
         if missing:
             return Judged(Outcome(change, State.FAILED, error=missing))
-        copy = stage_copy(self._replica, change)
+        copy = self._copy(change)
         if copy is not None:
             return self._ready(Entry(change, Action.PLACE, local, copy, reused=change.size))
         return self._pull(change, local)
 
+    def _copy(self, change: Change) -> str | None:
+        """Stage a version that is already here, if it is."""
+        if change.version not in self._here and not self._replica.attic.find(change.version):
+            return None
+        self._disk = None
+        return stage_copy(self._replica, change)
+
     def _pull(self, change: Change, local: Local) -> Judged:
         staging = self._replica.staging
-        name = staging.new_file(change.path, change.version, change.size)
+        name = staging.part(change.path, change.version)
         remains = staging.take_remains(change.path)
         old = [OldFile(each, _size(staging.lstat(each)), staged=True) for each in remains]
         if local.is_a(Kind.FILE) and local.fingerprint is not None:
             size, version = local.fingerprint.size, local.version
             old.insert(0, OldFile(change.path, size, version=version, given=local.ours))
-        self._reserved[change.flags & Flag.SPARSE] += change.size
+        self._reserved[change.sparse] += change.size
         files = tuple(file for file in old if file.length)
         resumes = any(staging.has_most(each, change.version) for each in remains)
         pull = Pull(staging, change, name, OldBytes(self._replica, files), resumes)
@@ -216,8 +232,8 @@ class Preparation:
 
     def _missing_room(self, change: Change, more: int = 0) -> str:
         """Whether the file fits on the disk if ``more`` bytes go; a sentence if it does not."""
-        disk = os.statvfs(self._replica.root.fd)
-        sparse = change.flags & Flag.SPARSE
+        self._disk = disk = self._disk or os.statvfs(self._replica.root.fd)
+        sparse = change.sparse
         free = disk.f_blocks * _SPARSE_FACTOR if sparse else disk.f_bavail
         free = free * disk.f_frsize + more - self._reserved[sparse]
         if change.size <= free:
@@ -235,3 +251,11 @@ def _unknown(local: Local) -> bytes:
 
 def _size(status: os.stat_result | None) -> int:
     return status.st_size if status is not None else 0
+
+
+def unrecorded(judged: Judged, error: sqlite3.Error) -> Judged:
+    """What counts as satisfied has to be recorded; the rest can go on."""
+    change = judged.outcome.change
+    if judged.outcome.state is not State.SATISFIED:
+        return judged
+    return Judged(Outcome(change, State.FAILED, error=explain(error, change.path)))

@@ -20,7 +20,7 @@ from itertools import chain, islice
 from typing import Generic
 
 from protocol import runs
-from protocol.messages import BlockQuery, Change, Delta, DeltaQuery, Flag, Hashlist
+from protocol.messages import BlockQuery, Change, Delta, DeltaQuery, Hashlist
 from pyzsync import (
     BadDelta,
     Blueprint,
@@ -29,12 +29,11 @@ from pyzsync import (
     Patch,
     Target,
     VersionMismatch,
-    hash_window,
-    version_of,
+    version_of_bytes,
 )
-from pyzsync.grid import LEAF, WINDOW, WINDOW_LEAVES, WINDOW_LEVEL, window_bytes, window_count
+from pyzsync.grid import LEAF, WINDOW, window_bytes, window_count
 from pyzsync.parallel import in_turn
-from pyzsync.runs import Runs, mask_of, runs_of
+from pyzsync.runs import Runs
 from pyzsync_daemon.client import queries
 from pyzsync_daemon.client.effects import Plan, Put
 from pyzsync_daemon.client.interfaces import File, OldContent, Stage
@@ -42,6 +41,7 @@ from pyzsync_daemon.client.replaying import Replaying
 from pyzsync_daemon.client.search import Search
 from pyzsync_daemon.compression import CodedDataError, decompress
 
+WHOLE = 8 * LEAF  # bytes: to search old ones for so few takes longer than to fetch them all
 AHEAD = 256  # block sets asked for at a time: a file may have half a million of them
 
 
@@ -70,7 +70,8 @@ class Pull(Generic[File]):
         self._replaying: Replaying[File] | None = None
         self._tree: HashTree | None = None  # of a delta that was applied
         self._second = False
-        self._whole = False  # staged by one write of verified bytes
+        self.begun = False  # its staging file is there
+        self.whole = False  # staged by one write of verified bytes
         self._wanted: Iterator[BlockQuery] = iter(())  # those that are not asked for yet
         self._asked: set[int] = set()  # windows that wait for blocks while old bytes are staged
 
@@ -136,12 +137,11 @@ class Pull(Generic[File]):
         is done. ``CodedDataError`` if the data does
         not decode, ``ValueError`` if it does not fit the query, ``OSError`` if the disk says no.
         """
-        window = effect.query.window
-        leaves = _without(runs.decode(effect.query.leaves), runs.decode(effect.gone))
-        data = decompress(effect.coding, effect.data, self._bytes_of(window, leaves))
-        self._whole = self._take_whole(data)
-        if self._whole:
+        if self._take_whole(effect):
             return Plan()
+        window = effect.query.window
+        leaves = queries.without(runs.decode(effect.query.leaves), runs.decode(effect.gone))
+        data = decompress(effect.coding, effect.data, self._bytes_of(window, leaves))
         with self._opened():
             if leaves:
                 self._patch.put(window, leaves, data)
@@ -157,7 +157,7 @@ class Pull(Generic[File]):
         """
         if self._tree is not None:
             return self._tree
-        if self._whole:
+        if self.whole:
             return None
         try:
             return self._patch.finish()
@@ -191,8 +191,7 @@ class Pull(Generic[File]):
     def _without_delta(self) -> Plan:
         version, size = self.change.version, self.change.size
         staged = any(file.staged for file in self.old.files)
-        # Of a single leaf the version says already that it is another than the old file's.
-        if not self.old.files or (size <= LEAF and not staged):
+        if not self.old.files or (size <= WHOLE and not staged):
             return self._ask_for(queries.all_blocks(version, size))
         return Plan(hashes=Search.first(version, size, self._follows))
 
@@ -221,20 +220,21 @@ class Pull(Generic[File]):
             nodes = runs.decode(each.query.nodes)
             self._patch.target.add(each.query.level, each.query.window, nodes, hashes)
 
-    def _take_whole(self, data: bytes) -> bool:
+    def _take_whole(self, effect: Put) -> bool:
         """Stage a small file that has come in one piece, if it is what was announced.
 
         First syncs are full of them. If it is not, the usual way finds out what is wrong.
         """
-        size = self.change.size
-        small = len(data) == size < min(self.old.tree_bytes, WINDOW)
-        if self._made is not None or not small:
+        change = self.change
+        small = effect.size == change.size < min(self.old.tree_bytes, WINDOW)
+        if self.begun or not small or change.sparse:
             return False
-        if version_of(size, hash_window(data, WINDOW_LEVEL).apex) != self.change.version:
+        data = decompress(effect.coding, effect.data, effect.size)
+        if version_of_bytes(data) != change.version:
             return False
-        with self._opened():
-            self._write(0, data)
-        self.fetched += size
+        self._staging.fill(self.name, data, change)
+        self.begun = self.whole = True
+        self.fetched += change.size
         return True
 
     @property
@@ -273,9 +273,14 @@ class Pull(Generic[File]):
 
     @contextmanager
     def _opened(self) -> Iterator[File]:
-        """Old files and the staging file are open only while a method works."""
-        sparse = bool(self.change.flags & Flag.SPARSE)
-        with self.old.opened(), self._staging.open(self.name, sparse) as self._file:
+        """Old files and the staging file are open only while a method works.
+
+        It is made by the first: what had been verified and is not there is not to be made anew.
+        """
+        change = self.change
+        size = None if self.begun else change.size
+        with self.old.opened(), self._staging.open(self.name, change.sparse, size) as self._file:
+            self.begun = True
             yield self._file
 
     def _copy(self, source: int, offset: int, size: int) -> int:
@@ -289,11 +294,3 @@ class Pull(Generic[File]):
     def _write(self, offset: int, data: bytes) -> None:
         assert self._file is not None
         self._file.write(offset, data)
-
-
-def _without(leaves: Runs, gone: Runs) -> Runs:
-    """The leaves that are not in ``gone``."""
-    if not gone:
-        return leaves
-    mask = mask_of(leaves, WINDOW_LEAVES) & ~mask_of(gone, WINDOW_LEAVES)
-    return runs_of(mask)

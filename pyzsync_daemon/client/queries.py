@@ -11,7 +11,7 @@ from protocol import runs
 from protocol.limits import WINDOW_NODES, max_nodes
 from protocol.messages import BlockQuery, HashQuery
 from pyzsync.grid import node_count, strong_width, window_bytes, window_count
-from pyzsync.runs import Runs, runs_of
+from pyzsync.runs import Runs, mask_of, runs_of
 
 
 def blocks(version: bytes, window: int, leaves: Runs) -> BlockQuery:
@@ -48,3 +48,11 @@ def hashes(
         if nodes:
             queries.append(HashQuery(version, level, window, runs.encode(nodes), since))
     return tuple(queries)
+
+
+def without(leaves: Runs, gone: Runs) -> Runs:
+    """The leaves that are not in ``gone``."""
+    if not gone:
+        return leaves
+    mask = mask_of(leaves, WINDOW_NODES) & ~mask_of(gone, WINDOW_NODES)
+    return runs_of(mask)

@@ -25,7 +25,7 @@ from protocol.messages import Change, Kind
 from pyzsync_daemon.client.compare import unproven
 from pyzsync_daemon.client.displaced import put_away, version_at
 from pyzsync_daemon.client.entry import explain
-from pyzsync_daemon.client.index import Intent, Record
+from pyzsync_daemon.client.records import Intent, Record
 from pyzsync_daemon.client.replica import Replica
 from pyzsync_daemon.client.staging import PART, STAGING, stands_for, version_of_link
 from pyzsync_daemon.files.moves import move_new, old_name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -18,6 +19,8 @@ from pyzsync_daemon.client.effects import (
     Saved,
 )
 from pyzsync_daemon.progress import Feed
+
+LINES: Final = 100  # of changes that are put in place together; of more there is one line
 
 
 @dataclass(slots=True)
@@ -56,8 +59,7 @@ class Report:
         """Some disk work has ended."""
         match result:
             case Committed():
-                for applied in result.applied:
-                    self._applied(applied, now)
+                self._committed(result.applied, now)
             case Saved(error=reason) | Audited(error=reason) if reason:
                 self._log.error("disk failed", at=type(effect).__name__.lower(), reason=reason)
         if isinstance(effect, Put):
@@ -86,21 +88,37 @@ class Report:
         self._fetched[path] = min(self._fetched.get(path, 0) + put.size, size - 1)
         self._progress(path, self._fetched[path], size)
 
-    def _applied(self, applied: Applied, now: float) -> None:
-        change = applied.change
-        if self._fetched.pop(change.path, None) is not None:
-            self._progress(change.path, change.size, change.size)
-        logs.applied(
-            path=change.path,
-            kind=change.kind.name.lower(),
-            size=change.size,
-            fetched=applied.fetched,
-            reused=applied.reused,
-            ms=(now - self._heard.pop(change.path, now)) * 1000,
-            conflict=applied.conflict,
-        )
+    def _committed(self, together: tuple[Applied, ...], now: float) -> None:
+        """A line for each; what is one of many has a part in theirs, unless it met a local edit."""
+        heard = [self._heard.pop(each.change.path, now) for each in together]
+        many = len(together) > LINES
+        for applied, since in zip(together, heard, strict=True):
+            change = applied.change
+            if self._fetched.pop(change.path, None) is not None:
+                self._progress(change.path, change.size, change.size)
+            if applied.conflict or not many:
+                logs.applied(
+                    path=change.path,
+                    kind=change.kind.name.lower(),
+                    size=change.size,
+                    fetched=applied.fetched,
+                    reused=applied.reused,
+                    ms=(now - since) * 1000,
+                    conflict=applied.conflict,
+                )
+        fetched = sum(each.fetched for each in together)
+        reused = sum(each.reused for each in together)
+        if many:
+            size = sum(each.change.size for each in together)
+            logs.applied_together(
+                count=len(together),
+                size=size,
+                fetched=fetched,
+                reused=reused,
+                ms=(now - min(heard)) * 1000,
+            )
         summary = self.summary
-        summary.applied += 1
-        summary.fetched += applied.fetched
-        summary.reused += applied.reused
-        summary.conflicts += bool(applied.conflict)
+        summary.applied += len(together)
+        summary.fetched += fetched
+        summary.reused += reused
+        summary.conflicts += sum(bool(each.conflict) for each in together)

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final
 
@@ -64,9 +64,21 @@ class Runner:
             Lane.DISK: _Threads("disk", 1, self._run),
         }
 
-    def start(self, effect: Effect) -> None:
-        """Run an effect; ``done`` is called in the event loop when it has ended."""
-        self._lanes[lane_of(effect)].put(effect)
+    def start(self, effects: Sequence[Effect]) -> None:
+        """Run effects; ``done`` is called in the event loop when they have ended.
+
+        Those for small files cross the threads together, both ways: to wake a thread takes longer
+        than to write such a file.
+        """
+        small: list[Effect] = []
+        for effect in effects:
+            lane = lane_of(effect)
+            if lane is Lane.SMALL:
+                small.append(effect)
+            else:
+                self._lanes[lane].put([effect])
+        if small:
+            self._lanes[Lane.SMALL].put(small)
 
     async def close(self) -> None:
         """Wait for what runs (each effect is bounded by a window or a batch); drop what waits.
@@ -76,18 +88,22 @@ class Runner:
         self._closing.set()
         await asyncio.gather(*(asyncio.to_thread(lane.close) for lane in self._lanes.values()))
 
-    def _run(self, effect: Effect) -> None:
-        """In a lane's thread: do the work and hand the result over."""
-        if self._closing.is_set():
-            return
-        try:
-            result = self._attempt(effect)
-        except BaseException as error:
-            self._loop.call_soon_threadsafe(self._fail, error)
+    def _run(self, effects: list[Effect]) -> None:
+        """In a lane's thread: do the work and hand the results over."""
+        results: list[tuple[Effect, Result]] = []
+        for effect in effects:
+            if self._closing.is_set():
+                break
+            try:
+                results.append((effect, self._attempt(effect)))
+            except BaseException as error:
+                self._loop.call_soon_threadsafe(self._fail, error)
+                break
+        if not results:
             return
         with self._lock:
-            self._results.append((effect, result))
-            first = len(self._results) == 1
+            first = not self._results
+            self._results += results
         if first:
             self._loop.call_soon_threadsafe(self._deliver)
 
@@ -109,10 +125,10 @@ class Runner:
 
 
 class _Threads:
-    """Threads that take effects from one queue, in order."""
+    """Threads that take effects, some at a time, from one queue, in order."""
 
-    def __init__(self, name: str, count: int, run: Callable[[Effect], None]) -> None:
-        self._queue: queue.SimpleQueue[Effect | None] = queue.SimpleQueue()
+    def __init__(self, name: str, count: int, run: Callable[[list[Effect]], None]) -> None:
+        self._queue: queue.SimpleQueue[list[Effect] | None] = queue.SimpleQueue()
         self._run = run
         self._threads = [
             threading.Thread(target=self._serve, name=f"{name}-{number}") for number in range(count)
@@ -120,8 +136,8 @@ class _Threads:
         for thread in self._threads:
             thread.start()
 
-    def put(self, effect: Effect) -> None:
-        self._queue.put(effect)
+    def put(self, effects: list[Effect]) -> None:
+        self._queue.put(effects)
 
     def close(self) -> None:
         """End the threads after what is queued."""
@@ -131,8 +147,8 @@ class _Threads:
             thread.join()
 
     def _serve(self) -> None:
-        while (effect := self._queue.get()) is not None:
-            self._run(effect)
+        while (effects := self._queue.get()) is not None:
+            self._run(effects)
 
 
 class Lane(Enum):

@@ -6,11 +6,12 @@ import threading
 from collections import Counter
 from dataclasses import replace
 
-from protocol.messages import Change, Flag, Kind
+from protocol.messages import Change, Kind
 from pyzsync_daemon.client.entry import Action, Entry
 from pyzsync_daemon.client.place import Item
 from pyzsync_daemon.client.pull import Pull
-from pyzsync_daemon.client.staging import StagedFile, Staging
+from pyzsync_daemon.client.stagedfile import StagedFile
+from pyzsync_daemon.client.staging import Staging
 
 
 class Shelf:
@@ -44,14 +45,15 @@ class Shelf:
             entries = list(self._entries.values())
         return sum(entry.local.fingerprint is None for entry in entries)
 
-    def reserved(self) -> Counter[Flag]:
-        """Bytes that running transfers have yet to fill; those of sparse files by themselves."""
+    def reserved(self) -> Counter[bool]:
+        """Bytes that running transfers have yet to fill; those of sparse files (True) apart."""
         with self._lock:
             pulls = list(self._pulls.values())
-        open_bytes: Counter[Flag] = Counter()
+        open_bytes: Counter[bool] = Counter()
         for pull in pulls:
-            unwritten = pull.change.size - self._staging.filled(pull.name)
-            open_bytes[pull.change.flags & Flag.SPARSE] += max(0, unwritten)
+            filled = self._staging.filled(pull.name) if pull.begun else 0
+            unwritten = pull.change.size - filled
+            open_bytes[pull.change.sparse] += max(0, unwritten)
         return open_bytes
 
     def put(self, path: str, entry: Entry | None, pull: Pull[StagedFile] | None) -> None:
@@ -71,7 +73,9 @@ class Shelf:
         """The transfer is verified: its entry is ready."""
         with self._lock:
             entry = self._entries[change.path]
-            name = self._staging.whole(entry.name)
+            name = entry.name  # it changes places with nothing: a rename would be for nothing
+            if entry.local.fingerprint is not None:
+                name = self._staging.whole(name)
             pull = self._pulls.pop(change.path)
             reused = max(0, change.size - pull.fetched)  # a leaf may have been fetched twice
             self._entries[change.path] = replace(

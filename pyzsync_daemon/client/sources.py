@@ -13,12 +13,12 @@ from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from protocol.messages import Change, Flag
+from protocol.messages import Change
 from pyzsync import HashTree
 from pyzsync.tree import Columns
 from pyzsync_daemon.client.compare import hash_descriptor
 from pyzsync_daemon.client.replica import Replica
-from pyzsync_daemon.client.staging import StagedFile
+from pyzsync_daemon.client.stagedfile import StagedFile
 from pyzsync_daemon.files.fully import read_fully
 from pyzsync_daemon.files.syscalls import Unsupported, clone
 
@@ -173,9 +173,9 @@ def _copy(replica: Replica, fd: int, change: Change) -> str | None:
     if os.fstat(fd).st_size != change.size:
         return None
     staging = replica.staging
-    name = staging.new_file(change.path, change.version, 0)
+    name = staging.part(change.path, change.version)
     try:
-        with staging.open(name, sparse=bool(change.flags & Flag.SPARSE)) as staged:
+        with staging.open(name, change.sparse, size=0) as staged:
             _fill(fd, staged, change.size)
             tree = hash_descriptor(staged.fd, change.size, replica.cores)
     except OSError:

@@ -5,8 +5,9 @@ and never reused, so a name in an intent means one thing for ever. While bytes a
 it was given up, ``.part`` follows. What an interrupted transfer leaves here is just another old
 file for the next one: searched, never trusted.
 
-Only a name without ``.part`` ever changes places with something in the tree. So even when nobody
-knows of any intent, what may be somebody's own content can be told from what may be thrown away.
+Only a name without ``.part`` ever changes places with something in the tree (what goes to a free
+place may keep it). So even when nobody knows of any intent, what may be somebody's own content can
+be told from what may be thrown away.
 """
 
 from __future__ import annotations
@@ -20,97 +21,19 @@ from contextlib import contextmanager
 
 from blake3 import blake3
 
+from protocol.messages import Change
 from pyzsync_daemon.client.remains import Remains, worth_keeping
-from pyzsync_daemon.files.fully import read_fully, write_fully
+from pyzsync_daemon.client.stagedfile import StagedFile
+from pyzsync_daemon.files.fully import write_fully
 from pyzsync_daemon.files.root import Root, reopened
-from pyzsync_daemon.files.syscalls import Unsupported, begin_sync, punch
 
 HOME = ".pyzsync"
 STAGING = f"{HOME}/staging"
 PART = ".part"
 _KEY = 32
-_HOLE = 4096  # what file systems give holes in, and share
-_ZEROS = bytes(_HOLE)
-_PIECE = 2 * 2**20
-_EARLY = 2**20  # smaller ones are many, and the system writes them better together
+PERMISSIONS = 0o777  # all that a hub may set: no setuid bit comes from a peer
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK = 512  # the unit of st_blocks, whatever the file system's
-
-
-class StagedFile:
-    """An open staging file. With ``sparse``, aligned runs of zeros become holes."""
-
-    def __init__(self, fd: int, sparse: bool) -> None:
-        self.fd = fd
-        self._sparse = sparse
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Read staged bytes back; fewer than ``size`` only at the file's end.
-
-        A window is read back when it is whole, so it goes to the disk from here on: measured for a
-        file of 10 MB, the ``fsync`` before the rename then takes 1 ms and not 12.
-        """
-        if size >= _EARLY:
-            begin_sync(self.fd, offset, size)
-        return read_fully(self.fd, offset, size)
-
-    def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Write all of ``data``. Raises ``OSError`` (ENOSPC and its like)."""
-        view = memoryview(data).cast("B")
-        if self._sparse:
-            self._write_sparse(offset, view)
-        else:
-            write_fully(self.fd, offset, view)
-
-    def copy(self, source: int, start: int, size: int, offset: int) -> int:
-        """Copy ``size`` bytes at ``start`` of the file ``source``; returns how many there were.
-
-        File systems that can share blocks do so, from one block's start: what lies before it is
-        copied by itself. Where the kernel cannot copy, we do.
-        """
-        done = 0
-        head = -start % _HOLE if (start - offset) % _HOLE == 0 else 0
-        while not self._sparse and done < size:
-            wanted = min(size, head) - done if done < head else size - done
-            try:
-                copied = os.copy_file_range(source, self.fd, wanted, start + done, offset + done)
-            except OSError:  # whatever it was, the longer way meets it again or gets by
-                break
-            if not copied:
-                break
-            done += copied
-        while done < size:
-            data = read_fully(source, start + done, min(_PIECE, size - done))
-            if not data:
-                break
-            self.write(offset + done, data)
-            done += len(data)
-        return done
-
-    def _write_sparse(self, offset: int, view: memoryview) -> None:
-        """Punched, not skipped: a second try may put zeros where wrong bytes were written."""
-        for start, stop, zeros in _runs(offset, view):
-            if zeros:
-                try:
-                    punch(self.fd, offset + start, stop - start)
-                    continue
-                except Unsupported:
-                    pass  # this file system has no holes: zeros it is
-            write_fully(self.fd, offset + start, view[start:stop])
-
-
-def _runs(offset: int, view: memoryview) -> Iterator[tuple[int, int, bool]]:
-    """Cut bytes into runs of whole zero blocks of the file and the rest: (start, stop, zeros)."""
-    start, was = 0, None
-    stop = 0
-    while stop < len(view):
-        end = min(len(view), stop + _HOLE - (offset + stop) % _HOLE)
-        zeros = view[stop:end].tobytes() == _ZEROS  # 1000 times as fast as any(view[stop:end])
-        if was is not None and zeros is not was:
-            yield start, stop, was
-            start = stop
-        was, stop = zeros, end
-    if was is not None:
-        yield start, stop, was
 
 
 class Staging:
@@ -137,22 +60,22 @@ class Staging:
         """A new name for an entry of ``path``."""
         return f"{_key(path)}-{_mark(version)}-{secrets.token_hex(4)}"
 
-    def new_file(self, path: str, version: bytes, size: int) -> str:
-        """Create a file that reads as ``size`` zeros and takes no room yet; returns its name.
+    def part(self, path: str, version: bytes) -> str:
+        """A new name for a file of which bytes are missing, until it is made ``whole``."""
+        return self.name(path, version) + PART
 
-        Its name says that bytes are missing, until it is made ``whole``.
-        """
-        name = self.name(path, version) + PART
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(name, flags, 0o600, dir_fd=self.fd)
+    def fill(self, name: str, data: bytes, change: Change) -> None:
+        """Make a small file in one go, with the mode and mtime that it is to have."""
+        fd = os.open(name, _NEW, 0o600, dir_fd=self.fd)
         try:
-            os.ftruncate(fd, size)
+            write_fully(fd, 0, memoryview(data))
+            os.fchmod(fd, change.mode & PERMISSIONS)
+            os.utime(fd, ns=(change.mtime_ns, change.mtime_ns))
         except OSError:
             self.remove(name)
             raise
         finally:
             os.close(fd)
-        return name
 
     def whole(self, name: str) -> str:
         """A file has all bytes of its version and was verified; returns its new name."""
@@ -171,10 +94,14 @@ class Staging:
         return name
 
     @contextmanager
-    def open(self, name: str, sparse: bool = False) -> Iterator[StagedFile]:
-        """A staging file, open for reading and writing while the context lasts."""
-        os.chmod(name, 0o600, dir_fd=self.fd)
-        fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+    def open(
+        self, name: str, sparse: bool = False, size: int | None = None
+    ) -> Iterator[StagedFile]:
+        """A staging file, open for reading and writing while the context lasts.
+
+        With a ``size`` it is made first: it reads as so many zeros, and takes no room yet.
+        """
+        fd = self._reopen(name) if size is None else self._create(name, size)
         try:
             yield StagedFile(fd, sparse)
         finally:
@@ -234,7 +161,7 @@ class Staging:
     def take_remains(self, path: str) -> list[str]:
         """The remains of ``path``, fullest last; whoever takes them removes or leaves them."""
         with self._lock:
-            return self._remains.pop(_key(path), [])
+            return self._remains.pop(_key(path), []) if self._remains else []
 
     def forget_remains(self, named: Set[str]) -> None:
         """Remove the remains of all paths but those ``named``: their files will not come."""
@@ -255,6 +182,25 @@ class Staging:
         status = self.lstat(name)
         written = status.st_mtime_ns if status is not None else 0
         return Remains(name, _marked(name), self.filled(name), written)
+
+    def _create(self, name: str, size: int) -> int:
+        fd = os.open(name, _NEW, 0o600, dir_fd=self.fd)
+        try:
+            os.ftruncate(fd, size)
+        except OSError:
+            os.close(fd)
+            self.remove(name)
+            raise
+        return fd
+
+    def _reopen(self, name: str) -> int:
+        """Its own mode may forbid it."""
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(name, flags, dir_fd=self.fd)
+        except PermissionError:
+            os.chmod(name, 0o600, dir_fd=self.fd)
+            return os.open(name, flags, dir_fd=self.fd)
 
     def _rename(self, name: str, new: str) -> str:
         if new != name:

@@ -45,12 +45,12 @@ from pyzsync_daemon.client.effects import (
 )
 from pyzsync_daemon.client.entry import explain, may_go, refuses
 from pyzsync_daemon.client.place import Item
-from pyzsync_daemon.client.prepare import Judged, Preparation
+from pyzsync_daemon.client.prepare import Judged, Preparation, unrecorded
 from pyzsync_daemon.client.pull import Pull
 from pyzsync_daemon.client.recover import recover
 from pyzsync_daemon.client.replica import Replica, Step, WorkbenchSettings
 from pyzsync_daemon.client.shelf import Shelf
-from pyzsync_daemon.client.staging import StagedFile
+from pyzsync_daemon.client.stagedfile import StagedFile
 from pyzsync_daemon.compression import CodedDataError
 
 
@@ -137,22 +137,25 @@ class Workbench:
         records = self._replica.index.lookup(paths)
         halt = self._deletions.news(effect, records)
         staged = {path: entry for path in paths if (entry := self._shelf.entry(path)) is not None}
-        preparation = Preparation(self._replica, records, staged, self._shelf.reserved())
+        here = self._replica.index.among(each.version for each in effect.changes if each.version)
+        reserved = self._shelf.reserved()
+        preparation = Preparation(self._replica, records, staged, reserved, here)
         judged: list[Judged] = []
-        for change in effect.changes:
-            if halt is not None and change.kind is Kind.ABSENT and change.path in records:
-                outcome = Outcome(change, State.REFUSED, error=f"{change.path}: {halt}")
-                judged.append(Judged(outcome))
-            else:
-                judged.append(preparation.judge(change))
-            self._shelf.put(change.path, judged[-1].entry, judged[-1].pull)
+        with self._replica.root.staying():
+            for change in effect.changes:
+                if halt is not None and change.kind is Kind.ABSENT and change.path in records:
+                    outcome = Outcome(change, State.REFUSED, error=f"{change.path}: {halt}")
+                    judged.append(Judged(outcome))
+                else:
+                    judged.append(preparation.judge(change))
+                self._shelf.put(change.path, judged[-1].entry, judged[-1].pull)
         try:
             self._replica.index.record(
                 [each.record for each in judged if each.record is not None],
                 deleted=[each.outcome.change for each in judged if each.forget],
             )
         except sqlite3.OperationalError as error:
-            judged = [_unrecorded(each, error) for each in judged]
+            judged = [unrecorded(each, error) for each in judged]
         return Prepared(tuple(each.outcome for each in judged))
 
     def match(self, effect: Match) -> Planned:
@@ -169,13 +172,16 @@ class Workbench:
 
     def put(self, effect: Put) -> Planned:
         """Stage a block set; one that does not decode is asked for again."""
+        change = effect.change
         try:
-            return self._transfer(effect.change, lambda pull: pull.put(effect))
+            planned = self._transfer(change, lambda pull: pull.put(effect))
         except CodedDataError:
-            return Planned(effect.change, Plan(blocks=(effect.query,)))
+            return Planned(change, Plan(blocks=(effect.query,)))
+        pull = self._shelf.pull(change)
+        return planned if pull is None or not pull.whole else self._complete(change)
 
     def finish(self, effect: Finish) -> Planned:
-        """Verify a whole version; with an empty plan it is ready to commit."""
+        """Verify a whole version."""
         change = effect.change
         pull = self._shelf.pull(change)
         if pull is None:
@@ -188,8 +194,7 @@ class Workbench:
             return Planned(change, tree)
         if tree is not None and tree.length >= self._settings.tree_bytes:
             self._replica.trees.save(tree)
-        self._shelf.complete(change)
-        return Planned(change)
+        return self._complete(change)
 
     def abandon(self, effect: Abandon) -> Planned:
         """Close a transfer; its bytes stay as old bytes for the path's next one."""
@@ -255,6 +260,10 @@ class Workbench:
 
     # --- inside -----------------------------------------------------------------------------------
 
+    def _complete(self, change: Change) -> Planned:
+        self._shelf.complete(change)
+        return Planned(change, whole=True)
+
     def _transfer(self, change: Change, work: Callable[[Pull[StagedFile]], Plan]) -> Planned:
         pull = self._shelf.pull(change)
         if pull is None:
@@ -278,14 +287,6 @@ class Workbench:
 
 def _applied(item: Item) -> Applied:
     return Applied(item.change, item.entry.fetched, item.entry.reused, item.conflict)
-
-
-def _unrecorded(judged: Judged, error: sqlite3.Error) -> Judged:
-    """What counts as satisfied has to be recorded; the rest can go on."""
-    change = judged.outcome.change
-    if judged.outcome.state is not State.SATISFIED:
-        return judged
-    return Judged(Outcome(change, State.FAILED, error=explain(error, change.path)))
 
 
 def _not_open(change: Change) -> Planned:

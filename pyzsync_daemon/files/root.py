@@ -15,6 +15,7 @@ import errno
 import os
 import stat
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,6 +84,27 @@ class Fingerprint:
         )
 
 
+class _Near(threading.local):
+    """The directory that a thread keeps open; ``used``: by a caller further up, who needs it."""
+
+    stays = False
+    used = False
+    directory = ""
+    fd = -1
+
+    def move(self, directory: str, fd: int) -> int:
+        """Keep another directory, by a descriptor that is now ours; returns it."""
+        self.let_go()
+        self.directory, self.fd = directory, fd
+        return fd
+
+    def let_go(self) -> None:
+        """Close it."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
 class Root:
     """A directory, held by a descriptor. Safe to use from several threads.
 
@@ -91,6 +113,7 @@ class Root:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._near = _Near()
         # The root's own path is the operator's and may be a symlink; beneath it none is followed.
         self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -146,13 +169,38 @@ class Root:
     @contextmanager
     def parent(self, path: str) -> Iterator[tuple[int, str]]:
         """The parent's descriptor and the last component of ``path`` (which is not empty)."""
-        *parts, name = path.split("/")
-        fd = self._walk(parts, path)
+        directory, _, name = path.rpartition("/")
+        near = self._near
+        keep = near.stays and not near.used
+        if keep and near.directory == directory and near.fd >= 0:
+            fd = near.fd
+        else:
+            fd = self._walk(directory.split("/") if directory else [], path)
+            if keep:
+                fd = near.move(directory, os.dup(fd) if fd == self.fd else fd)
+        near.used = near.used or keep
         try:
             yield fd, name
         finally:
-            if fd != self.fd:
+            if keep:
+                near.used = False
+            elif fd != self.fd:
                 os.close(fd)
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """While the context lasts, this thread keeps the last ``parent`` open, and does not walk
+        again to what is in the same directory.
+
+        It is never a directory that this thread has meanwhile replaced: to do that, it went to
+        *its* parent, and keeps that.
+        """
+        self._near.stays = True
+        try:
+            yield
+        finally:
+            self._near.stays = False
+            self._near.let_go()
 
     def open(self, path: str, flags: int, mode: int = 0) -> int:
         """A descriptor of the file at ``path``; a symlink there raises ``OSError`` (ELOOP)."""

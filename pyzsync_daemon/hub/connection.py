@@ -38,7 +38,7 @@ class Services:
     facts: HubFacts
     start: Callable[[Position | None], Awaitable[tuple[Cursor, bool]]]
     follow: Callable[[Cursor, bool], Awaitable[Page]]  # true: a bare page, without pushes
-    answer: Callable[[Query], Awaitable[tuple[bytes, ...]]]
+    answer: Callable[[list[Query]], Awaitable[list[tuple[bytes, ...]]]]
     news: Budget
     answers: Budget
     traffic: Traffic
@@ -178,10 +178,11 @@ class Connection:
         Not so a delta, which may be searched for as long as others' files take to send; of these a
         connection makes one at a time.
         """
-        made = [await self._services.answer(each) for each in queries if _is_slow(each)]
+        made: list[tuple[bytes, ...]] = []
+        for slow in filter(_is_slow, queries):
+            made += await self._services.answer([slow])
         async with self._services.answers.hold(sum(map(weight, queries))) as give_back:
-            quick = (each for each in queries if not _is_slow(each))
-            made += await asyncio.gather(*map(self._services.answer, quick))
+            made += await self._services.answer([each for each in queries if not _is_slow(each)])
             self._outbox.put(chain.from_iterable(made))
             await self._flush(give_back)
 

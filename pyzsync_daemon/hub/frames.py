@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -13,6 +13,7 @@ from protocol.errors import Code
 from protocol.messages import BlockQuery, DeltaQuery, Failed, HashQuery, Query
 from pyzsync_daemon.flights import Flights
 from pyzsync_daemon.hub.kept import Kept
+from pyzsync_daemon.hub.wholes import asks_for_little
 
 # What an entry costs besides its frames: the query, its packed runs and the tables' slots. Counted
 # so that a million one-line files cannot take many times the bound.
@@ -46,9 +47,9 @@ def keep_answers(max_bytes: int) -> KeptAnswers:
 
 
 class FrameCache:
-    """Answers by query: what is ``kept``, else what ``answer`` says.
+    """Answers by query: what is ``kept``, else what ``answers`` says.
 
-    ``answer`` runs in ``executor`` (for deltas, which may take seconds, in ``slow``), once for all
+    ``answers`` runs in ``executor`` (for deltas, which may take seconds, in ``slow``), once for all
     equal queries in flight; who stops waiting does not stop it for the others. ``refused`` counts
     those that were told to do without a delta. Used from one event loop.
     """
@@ -57,7 +58,7 @@ class FrameCache:
         self,
         kept: KeptAnswers,
         executor: Executor,
-        answer: Callable[[Query], Answer],
+        answers: Callable[[Sequence[Query]], list[Answer]],
         slow: Executor | None = None,
     ) -> None:
         self.hits = 0
@@ -67,7 +68,7 @@ class FrameCache:
         self._kept = kept
         self._executor = executor
         self._slow = slow or executor
-        self._answer = answer
+        self._answers = answers
         self._flights: Flights[Query, Answer] = Flights()
         self._searches = 0
 
@@ -89,6 +90,39 @@ class FrameCache:
             self.misses += 1
         return (await self._flights.join(query, lambda: self._launch(query))).frames
 
+    async def get_all(self, queries: Sequence[Query]) -> list[tuple[bytes, ...]]:
+        """The same for several, at once. What asks for little and is nowhere yet crosses the
+        threads together: to wake one takes longer than to read a small file."""
+        wanted = dict.fromkeys(queries)
+        kept = ((each, self._kept.get(each)) for each in wanted)
+        made: dict[Query, tuple[bytes, ...]] = {
+            each: answer.frames for each, answer in kept if answer is not None
+        }
+        self.hits += len(made)
+        lacking = [each for each in wanted if each not in made]
+        little = [each for each in lacking if self._begins_little(each)]
+        others = list(dict.fromkeys(lacking).keys() - set(little))
+        work = self._launch_all(little)  # in this very turn: who comes next finds it under way
+        rest = await asyncio.gather(*map(self.get, others))
+        made.update(zip(others, rest, strict=True))
+        for each, answer in zip(little, await asyncio.shield(work), strict=True):
+            made[each] = answer.frames
+        return [made[each] for each in queries]
+
+    def _begins_little(self, query: Query) -> bool:
+        return asks_for_little(query) and not self._flights.under_way(query)
+
+    def _launch_all(self, queries: list[Query]) -> asyncio.Future[list[Answer]]:
+        loop = asyncio.get_running_loop()
+        if not queries:
+            nothing: asyncio.Future[list[Answer]] = loop.create_future()
+            nothing.set_result([])
+            return nothing
+        self.misses += len(queries)
+        work = loop.run_in_executor(self._executor, self._make_all, queries)
+        self._flights.begin(queries, work)
+        return work
+
     def _launch(self, query: Query) -> asyncio.Future[Answer]:
         loop = asyncio.get_running_loop()
         if not isinstance(query, DeltaQuery):
@@ -102,10 +136,15 @@ class FrameCache:
         self._searches -= 1
 
     def _make(self, query: Query) -> Answer:
-        answer = self._answer(query)
-        if answer.lasting:
-            self._kept.put(query, answer)
+        (answer,) = self._make_all([query])
         return answer
+
+    def _make_all(self, queries: list[Query]) -> list[Answer]:
+        answers = self._answers(queries)
+        for query, answer in zip(queries, answers, strict=True):
+            if answer.lasting:
+                self._kept.put(query, answer)
+        return answers
 
 
 def _size(answer: Answer) -> int:

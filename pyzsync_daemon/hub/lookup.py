@@ -81,6 +81,20 @@ class Lookup:
         )
         return fsdecode(found[0][0]) if found else None
 
+    def paths_of(self, versions: Iterable[bytes]) -> dict[bytes, str]:
+        """A live path of each of ``versions`` that has one."""
+        wanted = list(versions)
+        found: dict[bytes, str] = {}
+        for start in range(0, len(wanted), PAGE):
+            page = wanted[start : start + PAGE]
+            marks = f"?{', ?' * (len(page) - 1)}"
+            query = (
+                f"SELECT version, path FROM entries WHERE kind = 1 AND version IN ({marks})"  # noqa: S608 - our own words
+                " GROUP BY version"
+            )
+            found.update((version, fsdecode(path)) for version, path in self.select(query, page))
+        return found
+
     def paths_once(self, version: bytes) -> list[str]:
         """Live files that had that version before: some of its leaves may still be in them."""
         found = self.select(

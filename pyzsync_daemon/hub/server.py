@@ -101,7 +101,7 @@ class Hub:
         self._source = BlockSource(root, index, store, self._kept, on_stale=self._stale)
         self._log = AnnounceLog(index, store, self._source.deltas)
         self._pages: Flights[Place, Page] = Flights()
-        self._cache = FrameCache(self._kept, lanes.serving, self._source.answer, lanes.deltas)
+        self._cache = FrameCache(self._kept, lanes.serving, self._source.answers, lanes.deltas)
         # A quarter is for news; more bytes than that only follow where clients are slow.
         self._news = Budget(max(1, settings.inflight_bytes // 4))
         self._answers = Budget(max(1, settings.inflight_bytes - settings.inflight_bytes // 4))
@@ -110,7 +110,7 @@ class Hub:
             facts=HubFacts(AGENT, index.identity, ONE_VIEW, settings.requests),
             start=self._start,
             follow=self._follow,
-            answer=self._cache.get,
+            answer=self._cache.get_all,
             news=self._news,
             answers=self._answers,
             traffic=self._traffic,

@@ -7,7 +7,7 @@ leaves that still hold are served and the others named as gone. A delta is made 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -37,6 +37,7 @@ from pyzsync_daemon.hub.hashlists import cut_hashlist
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.leafcache import LeafCache
 from pyzsync_daemon.hub.leaves import LeafReader
+from pyzsync_daemon.hub.wholes import WholeReader
 from pyzsync_daemon.tally import Tally
 
 # A failing disk, or a tree that is made again, is not asked for again at once; a client's own
@@ -60,6 +61,7 @@ class BlockSource:
         on_stale: Callable[[str], None],
     ) -> None:
         self.leaves = LeafCache(LeafReader(root, index, on_stale))
+        self._wholes = WholeReader(root, index, self.leaves.reads)
         self.deltas = DeltaMaker(store, self.leaves, kept)
         self._index = index
         self._store = store
@@ -72,14 +74,22 @@ class BlockSource:
         """Block sets and deltas that were compressed and encoded."""
         return self._sets.count + self.deltas.encoded.count
 
-    def answer(self, query: Query) -> Answer:
-        """Return the encoded answer: a ``Failed`` if the query or the disk is bad."""
+    def answers(self, queries: Sequence[Query]) -> list[Answer]:
+        """The encoded answers, in order; small files are looked up together."""
+        wholes = self._wholes.find(queries)
+        return [self.answer(query, wholes.get(query)) for query in queries]
+
+    def answer(self, query: Query, whole: bytes | None = None) -> Answer:
+        """Return the encoded answer: a ``Failed`` if the query or the disk is bad.
+
+        ``whole`` are the bytes of a block set that were read and checked already.
+        """
         try:
             match query:
                 case HashQuery():
                     return Answer((encode(self._hashlist(query)),))
                 case BlockQuery():
-                    return self._blocks(query)
+                    return self._blocks(query) if whole is None else self._coded(query, whole)
                 case PublishedQuery():
                     known = self._index.published(query.path, query.version)
                     return Answer((encode(Published(query, known)),), lasting=False)
@@ -104,12 +114,7 @@ class BlockSource:
 
     def _hashlist(self, query: HashQuery) -> Hashlist:
         since = self._store.load(query.since) if query.since else None
-        tree = self._tree(query.version)
-        hashlist = cut_hashlist(tree, query, since)
-        tree.rest()  # or all that was ever looked up of a large one counts as ours
-        if since is not None:
-            since.rest()
-        return hashlist
+        return cut_hashlist(self._tree(query.version), query, since)
 
     def _delta(self, query: DeltaQuery) -> Answer:
         frames = self.deltas.make(query)
@@ -125,9 +130,11 @@ class BlockSource:
         asked = runs.decode(query.leaves, count)
         pieces, gone = self.leaves.find(tree, query.window, asked)
         tree.rest()
-        data = b"".join(piece.data for piece in pieces)
+        return self._coded(query, b"".join(piece.data for piece in pieces), runs.encode(gone))
+
+    def _coded(self, query: BlockQuery, data: bytes, gone: bytes = b"") -> Answer:
         self._sets.add()
-        frames = tuple(map(encode, make_blocks(query, data, runs.encode(gone))))
+        frames = tuple(map(encode, make_blocks(query, data, gone)))
         return Answer(frames, lasting=not gone)
 
 

@@ -181,10 +181,13 @@ class MemoryBench:
         return Planned(change)
 
     def _put(self, effect: Put) -> Planned:
+        change = effect.change
         try:
-            return self._step(effect.change, lambda pull: pull.put(effect))
+            planned = self._step(change, lambda pull: pull.put(effect))
         except CodedDataError:
-            return Planned(effect.change, Plan(blocks=(effect.query,)))
+            return Planned(change, Plan(blocks=(effect.query,)))
+        transfer = self._transfer(change)
+        return planned if transfer is None or not transfer.pull.whole else self._finish(change)
 
     def _finish(self, change: Change) -> Planned:
         transfer = self._transfer(change)
@@ -203,7 +206,7 @@ class MemoryBench:
             fetched = transfer.pull.fetched
         del self._transfers[change.path]
         self._ready[change.path] = Held(change, content, fetched)
-        return Planned(change)
+        return Planned(change, whole=True)
 
     # --- putting in place -------------------------------------------------------------------------
 

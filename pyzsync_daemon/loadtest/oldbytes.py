@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from protocol.messages import Change
 from pyzsync import HashTree, hash_stream
 from pyzsync.tree import MemoryColumns
 from pyzsync_daemon.client.replica import WorkbenchSettings
@@ -57,9 +58,15 @@ class MemoryStage:
         self.staged = staged
 
     @contextmanager
-    def open(self, name: str, sparse: bool = False) -> Iterator[MemoryStaged]:
+    def open(
+        self, name: str, sparse: bool = False, size: int | None = None
+    ) -> Iterator[MemoryStaged]:
         """Nothing has to be opened."""
         yield self.staged
+
+    def fill(self, name: str, data: bytes, change: Change) -> None:
+        """All of its bytes."""
+        self.staged.write(0, data)
 
 
 class MemoryOld:

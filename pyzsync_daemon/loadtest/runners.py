@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 
 from pyzsync_daemon.client.effects import Effect, Result
@@ -62,10 +62,10 @@ class Inline:
         self._queue: deque[Effect] = deque()
         self._scheduled = False
 
-    def start(self, effect: Effect) -> None:
-        """Run it soon; ``done`` often starts the next one, which then follows at once."""
-        self._queue.append(effect)
-        if not self._scheduled:
+    def start(self, effects: Sequence[Effect]) -> None:
+        """Run them soon; ``done`` often starts the next one, which then follows at once."""
+        self._queue.extend(effects)
+        if self._queue and not self._scheduled:
             self._scheduled = True
             self._turns.wait(self._run)
 
@@ -102,9 +102,9 @@ class Pooled:
         self._queue: deque[Effect] = deque()
         self._running: Future[Result] | None = None
 
-    def start(self, effect: Effect) -> None:
-        """Run it after those that were started before."""
-        self._queue.append(effect)
+    def start(self, effects: Sequence[Effect]) -> None:
+        """Run them after those that were started before."""
+        self._queue.extend(effects)
         self._next()
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ from pyzsync.tree import (
     hash_stream,
     matching_leaves,
     version_of,
+    version_of_bytes,
 )
 
 DATA = random.Random(2).randbytes(2 * WINDOW + 700)
@@ -168,3 +169,9 @@ def test_matching_leaves_keeps_to_the_grid():
     for first, data in ((1, DATA[512:2048]), (0, DATA[:600]), (16, DATA[8192:10_048])):
         with pytest.raises(ValueError, match="do not lie on the grid of 10000 bytes"):
             matching_leaves(tree, first, data)
+
+
+@pytest.mark.parametrize("size", [1, 511, 512, 513, 2048, 2049, 100_000, WINDOW])
+def test_the_version_of_a_small_file_needs_no_tree(size):
+    data = random.Random(size).randbytes(size)
+    assert version_of_bytes(data) == tree_of(data).version

@@ -173,3 +173,8 @@ def test_parts_that_are_not_what_was_announced(parts, size, error):
 def test_raw_parts_of_another_size(size):
     with pytest.raises(CodedSizeError):
         inflate(Coding.RAW, [b"abcdef"], size)
+
+
+def test_a_thread_codes_one_after_the_other_as_each_by_itself():
+    for data in (TEXT, TEXT[:100], TEXT * 30, TEXT[7:]):
+        assert compress(data) == (Coding.ZSTD, zstd.compress(data, compression.LEVEL))

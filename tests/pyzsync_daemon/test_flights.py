@@ -65,3 +65,35 @@ async def test_a_failure_reaches_all_and_is_seen_when_nobody_is_left(flights):
     work.launched[1].set_exception(OSError("disk"))
     await asyncio.sleep(0)
     assert not flights.under_way("key")
+
+
+async def test_one_piece_of_work_has_the_results_for_several(flights):
+    work = asyncio.get_running_loop().create_future()
+    flights.begin(["a", "b"], work)
+    assert flights.under_way("a")
+    waiters = [asyncio.create_task(flights.join(key, Work())) for key in ("a", "b", "a")]
+    await asyncio.sleep(0)
+    work.set_result([1, 2])
+    assert await asyncio.gather(*waiters) == [1, 2, 1]
+    assert not flights.under_way("a")
+
+
+async def test_work_for_several_that_fails_fails_for_each(flights):
+    work = asyncio.get_running_loop().create_future()
+    flights.begin(["a", "b", "nobody's"], work)
+    waiters = [asyncio.create_task(flights.join(key, Work())) for key in ("a", "b")]
+    await asyncio.sleep(0)
+    work.set_exception(OSError("disk"))
+    results = await asyncio.gather(*waiters, return_exceptions=True)
+    assert [str(each) for each in results] == ["disk", "disk"]
+    assert not flights.under_way("nobody's")
+
+
+async def test_work_for_several_that_is_cancelled_is_cancelled_for_each(flights):
+    work = asyncio.get_running_loop().create_future()
+    flights.begin(["a"], work)
+    waiter = asyncio.create_task(flights.join("a", Work()))
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter

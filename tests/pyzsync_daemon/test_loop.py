@@ -40,3 +40,16 @@ assert issubclass(loop.run(main()), asyncio.SelectorEventLoop)
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_garbage_is_not_looked_for_at_every_turn():
+    code = """
+import gc
+from pyzsync_daemon import loop
+
+async def main():
+    return gc.get_threshold()[0], gc.get_freeze_count() > 0
+
+assert loop.run(main()) == (loop.GARBAGE, True)
+"""
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)

@@ -157,12 +157,12 @@ class Client:
                     again = planned.plan.blocks
                 for query in plan.blocks:
                     planned = self.bench.put(self.hub.put(change, query))
-                    if planned.error:
+                    if planned.error or planned.whole:
                         return planned.error
                     again += planned.plan.blocks
                 plan = Plan(blocks=again)
             planned = self.bench.finish(Finish(change))
-            if planned.error or planned.plan == Plan():
+            if planned.error or planned.whole:
                 return planned.error
             plan = planned.plan
 

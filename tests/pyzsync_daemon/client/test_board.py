@@ -106,12 +106,15 @@ class Disk:
         if isinstance(effect, Match):
             return Planned(change, Plan(blocks=tuple(block_query(number, w) for w in range(luck))))
         if isinstance(effect, Put):
+            if luck == 2:  # it came in one piece
+                self.verified.add(change.path)
+                return Planned(change, whole=True)
             again = effect.gone or luck == 1
             return Planned(change, Plan(blocks=(effect.query,)) if again else Plan())
         if luck == 1:
             return Planned(change, Plan(hashes=(hash_query(number, nodes=2),)))
         self.verified.add(change.path)
-        return Planned(change)
+        return Planned(change, whole=True)
 
     def commit(self, effect, luck):
         applied, again, failed = [], [], []
@@ -248,8 +251,8 @@ class BoardMachine(RuleBasedStateMachine):
         at_work = {change.path for effect in self.running for change in changes_of(effect)}
         for stage in (Stage.PREPARING, Stage.COMMITTING, Stage.ABANDONING):
             assert stages.of(stage).keys() <= at_work
-        if stages.of(Stage.READY) and not stages.of(Stage.COMMITTING):
-            assert all(job.asked for job in stages.of(Stage.READY).values())
+        if any(not job.asked for job in stages.of(Stage.READY).values()):
+            assert stages.of(Stage.COMMITTING) or self.pipeline.board.gather.at > self.now
         leaders = {job.change.version for job in stages.of(Stage.FETCHING).values()}
         leaders |= {job.change.version for job in stages.of(Stage.READY).values()}
         leaders |= {job.change.version for job in stages.of(Stage.COMMITTING).values()}

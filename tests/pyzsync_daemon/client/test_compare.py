@@ -22,7 +22,7 @@ from pyzsync_daemon.client.compare import (
     same_metadata,
     unproven,
 )
-from pyzsync_daemon.client.index import Record
+from pyzsync_daemon.client.records import Record
 from pyzsync_daemon.files.root import Fingerprint
 
 SECOND = 10**9

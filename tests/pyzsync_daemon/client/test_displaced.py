@@ -5,7 +5,7 @@ import os
 import pytest
 
 from pyzsync_daemon.client.displaced import all_ours, put_away
-from pyzsync_daemon.client.index import Intent
+from pyzsync_daemon.client.records import Intent
 from pyzsync_daemon.client.staging import STAGING
 from pyzsync_daemon.files.root import Fingerprint
 

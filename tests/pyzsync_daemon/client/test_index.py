@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from protocol.messages import Change, Flag, Kind, Position
-from pyzsync_daemon.client.index import ClientIndex, Intent, Record
+from pyzsync_daemon.client.index import ClientIndex
+from pyzsync_daemon.client.records import Intent, Record
 from pyzsync_daemon.files.root import Fingerprint
 
 FINGERPRINT = Fingerprint(2**64 - 1, 5, -1, 2**62, 0o100644)
@@ -136,3 +137,10 @@ def test_an_intent_never_leads_out_of_staging(index):
     index.intend([Intent(change, "../f", None, None, True, b"")])
     with pytest.raises(sqlite3.DatabaseError, match=r"an intent has the name '\.\./f'"):
         index.intents()
+
+
+def test_versions_that_files_have_are_told_from_others(index):
+    index.record([record("a"), record("b"), record("c", version=b"w" * 32)])
+    others = [number.to_bytes(32) for number in range(1000)]
+    assert index.among([b"v" * 32, *others, b"w" * 32]) == {b"v" * 32, b"w" * 32}
+    assert index.among(others) == set()

@@ -16,6 +16,7 @@ from pyzsync_daemon.client.effects import (
     Put,
     State,
 )
+from pyzsync_daemon.client.gather import PATIENCE
 from pyzsync_daemon.client.pipeline import (
     ASK_DELTA,
     BATCH,
@@ -101,7 +102,7 @@ def test_one_changed_leaf_asks_for_one_block_set_with_one_leaf(player):
     player.complete(match, Planned(change, Plan(blocks=(block_query(),))))
     put = player.only(player.answer(blocks(block_query())), Put)
     finish = player.only(player.complete(put, Planned(change)), Finish)
-    commit = player.only(player.complete(finish, Planned(change)), Commit)
+    commit = player.only(player.complete(finish, Planned(change, whole=True)), Commit)
     assert player.complete(commit, committed(commit)) == []
     assert player.queries == [hash_query(level=2, nodes=63), block_query()]
     assert player.board.idle
@@ -209,7 +210,7 @@ def test_what_is_held_of_big_files_is_bounded_by_their_size(player):
     assert player.complete(commit, committed(commit)) == []
     put = player.only(player.answer(blocks(block_query(1))), Put)
     finish = player.only(player.complete(put, Planned(put.change)), Finish)
-    prepare, commit = player.complete(finish, Planned(finish.change))
+    prepare, commit = player.complete(finish, Planned(finish.change, whole=True))
     assert commit.changes == (files[0],)
     assert prepare.changes == (files[2],)
 
@@ -306,7 +307,7 @@ def test_new_metadata_does_not_disturb_a_transfer(player):
     assert player.announce(newer) == []
     put = player.only(player.answer(blocks(block_query(1))), Put)
     finish = player.only(player.complete(put, Planned(put.change)), Finish)
-    commit = player.only(player.complete(finish, Planned(newer)), Commit)
+    commit = player.only(player.complete(finish, Planned(newer, whole=True)), Commit)
     assert commit.changes == (newer,)
 
 
@@ -356,7 +357,7 @@ def test_one_version_is_fetched_once_and_then_copied(player):
     assert player.complete(abandon, Planned(abandon.change)) == []
     put = player.only(player.answer(blocks(block_query())), Put)
     finish = player.only(player.complete(put, Planned(put.change)), Finish)
-    commit = player.only(player.complete(finish, Planned(finish.change)), Commit)
+    commit = player.only(player.complete(finish, Planned(finish.change, whole=True)), Commit)
     again = player.only(player.complete(commit, committed(commit)), Prepare)
     assert again.changes == (file("b", 2),)
     assert player.queries == [block_query()]
@@ -409,13 +410,44 @@ def test_what_one_path_was_told_is_kept_for_its_own_commit(player):
     player.fetching(file("a", 1, 1), local=version(9))
     player.answer(Published(PublishedQuery("a", version(9)), True))
     prepare = player.only(player.announce(directory("b", 2)), Prepare)
-    commit = player.only(player.complete(prepare, ready(prepare)), Commit)
+    assert player.complete(prepare, ready(prepare)) == []
+    player.now += PATIENCE
+    commit = player.only(player.take(), Commit)
     assert commit.published == frozenset()
     player.complete(commit, committed(commit))
     put = player.only(player.answer(blocks(block_query(1))), Put)
     finish = player.only(player.complete(put, Planned(put.change)), Finish)
-    commit = player.only(player.complete(finish, Planned(finish.change)), Commit)
+    commit = player.only(player.complete(finish, Planned(finish.change, whole=True)), Commit)
     assert commit.published == {("a", version(9))}
+
+
+# --- many at once ---
+
+
+def test_a_small_file_in_one_piece_takes_a_put_and_a_commit(player):
+    player.fetching(file("a", 1))
+    put = player.only(player.answer(blocks(block_query())), Put)
+    commit = player.only(player.complete(put, Planned(put.change, whole=True)), Commit)
+    assert commit.changes == (file("a", 1),)
+    assert player.pipeline._requests.bytes == 0
+
+
+def test_small_files_that_come_together_share_a_commit(player):
+    for number in (1, 2):
+        player.fetching(file(str(number), number, number))
+    (first,) = player.answer(blocks(block_query(1)))
+    assert player.complete(first, Planned(first.change, whole=True)) == []
+    assert player.board.wake_at() == player.now + PATIENCE
+    (second,) = player.answer(blocks(block_query(2)))
+    commit = player.only(player.complete(second, Planned(second.change, whole=True)), Commit)
+    assert len(commit.changes) == 2
+    assert player.board.wake_at() is None
+
+
+def test_a_small_file_waits_for_no_big_one(player):
+    player.fetching(file("big", 1, 1, size=BIG + 1))
+    prepare = player.only(player.announce(directory("a", 2)), Prepare)
+    player.only(player.complete(prepare, ready(prepare)), Commit)
 
 
 # --- failures ---
@@ -612,7 +644,7 @@ def test_a_delta_is_asked_for_first_and_applied(player):
     (apply,) = player.answer(delta(delta_query()))
     assert apply == Apply(file("a", size=ASK_DELTA), (delta(delta_query()),))
     (finish,) = player.complete(apply, Planned(apply.change))
-    (commit,) = player.complete(finish, Planned(finish.change))
+    (commit,) = player.complete(finish, Planned(finish.change, whole=True))
     assert isinstance(commit, Commit)
     assert player.pipeline._requests.bytes == 0
 

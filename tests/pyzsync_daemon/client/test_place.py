@@ -6,9 +6,10 @@ import pytest
 
 from pyzsync_daemon.client.compare import NOTHING, Local
 from pyzsync_daemon.client.entry import Action, Entry
-from pyzsync_daemon.client.index import Intent
 from pyzsync_daemon.client.place import Item, Overtaken, nothing_displaced, place, remove, touch
+from pyzsync_daemon.client.records import Intent
 from pyzsync_daemon.files.root import Fingerprint
+from tests.pyzsync_daemon.client.values import new_file
 
 
 @pytest.fixture
@@ -24,10 +25,10 @@ def item(replica, hub, local, action=Action.PLACE, let_go=True):
     change = hub.file("f", b"") if action is not Action.REMOVE else hub.absent("f")
     name = replica.staging.name("f")
     if action is Action.PLACE:
-        name = replica.staging.new_file("f", b"", 0)
+        name = new_file(replica.staging, "f", b"", 0)
     staged = replica.staging.lstat(name)
     made = Item(Entry(change, action, local, name), change, let_go)
-    fingerprint = staged and Fingerprint.of(staged)
+    fingerprint = made.staged = staged and Fingerprint.of(staged)
     made.intent = Intent(change, name, fingerprint, local.fingerprint, let_go, local.version)
     return made
 

@@ -7,6 +7,7 @@ import pytest
 
 from protocol.messages import Flag
 from pyzsync_daemon.client.effects import State
+from pyzsync_daemon.client.staging import PART
 
 
 def test_nothing_in_the_tree_is_changed(client, hub):
@@ -134,3 +135,18 @@ def test_a_disk_that_says_no_is_quoted(client, hub, monkeypatch):
     outcomes = client.prepare(hub.directory("d"), hub.symlink("l", "t"))
     assert outcomes["d"].error == "d: No space left on device"
     assert outcomes["l"].state is State.READY
+
+
+def test_what_was_for_a_free_place_changes_places_under_another_name(client, hub):
+    """Only names without .part ever do: see staging."""
+    change = hub.file("f", b"hub's")
+    ready = client.stage(change)
+    (part,) = client.private("staging")
+    assert part.endswith(PART)
+    (client.root / "f").write_bytes(b"mine")
+    assert client.commit(*ready).again == ready
+    assert client.prepare(change)["f"].state is State.READY
+    assert list(client.private("staging")) == [part.removesuffix(PART)]
+    client.commit(change)
+    assert client.tree() == {"f": b"hub's"}
+    assert client.conflicts() == [b"mine"]

@@ -19,7 +19,7 @@ from pyzsync_daemon.client.effects import (
     Reuse,
     State,
 )
-from pyzsync_daemon.client.pull import AHEAD
+from pyzsync_daemon.client.pull import AHEAD, WHOLE
 
 DATA = random.Random(5).randbytes(2 * WINDOW + 333)
 
@@ -142,6 +142,27 @@ def test_a_small_file_that_is_wrong_is_never_believed(client, hub):
     assert client.tree() == {"f": DATA[:5000]}
 
 
+def test_of_a_tiny_file_the_old_bytes_are_not_searched(client, hub):
+    client.apply(hub.file("f", DATA[:WHOLE]))
+    plan = client.prepare(hub.file("f", DATA[1 : WHOLE + 1]))["f"].plan
+    assert plan.hashes == ()
+    assert [runs.count(query.leaves) for query in plan.blocks] == [8]
+    plan = client.prepare(hub.file("f", DATA[: WHOLE + 1]))["f"].plan
+    assert plan.hashes
+
+
+def test_what_was_verified_and_has_vanished_is_not_made_anew(client, hub):
+    """Zeros in its place would be believed."""
+    change = hub.file("f", DATA)
+    plan = client.prepare(change)["f"].plan
+    assert client.private("staging") == {}  # not before there is something to stage
+    first, *others = plan.blocks
+    client.bench.put(hub.put(change, first))
+    (staged,) = (client.root / ".pyzsync/staging").iterdir()
+    staged.unlink()
+    assert client.bench.put(hub.put(change, others[0])).error == "f: No such file or directory"
+
+
 # --- old bytes are staged while blocks are on their way ------------------------------------------
 
 
@@ -181,7 +202,7 @@ def test_old_bytes_that_were_edited_since_the_search_are_fetched(client, hub):
     assert (again.window, runs.decode(again.leaves)) == (1, [(4, 8)])
     for query in (other, again):
         assert client.bench.put(hub.put(change, query)) == Planned(change)
-    assert client.bench.finish(Finish(change)) == Planned(change)
+    assert client.bench.finish(Finish(change)) == Planned(change, whole=True)
 
 
 # --- deltas --------------------------------------------------------------------------------------
@@ -211,7 +232,7 @@ def test_a_delta_from_the_version_before_is_tried_first(client, hub, flags):
     assert plan.delta == DeltaQuery(change.follows, change.version)
     assert [query.since for query in plan.hashes] == [change.follows]
     parts = hub.delta(plan.delta)
-    assert apply(client, change, parts) == Planned(change)
+    assert apply(client, change, parts) == Planned(change, whole=True)
     (applied,) = client.commit(change).applied
     assert client.tree() == {"f": EDITED + bytes(300_000)}
     assert 500_000 < applied.fetched <= 500_000 + 3 * LEAF
@@ -225,7 +246,7 @@ def test_from_an_older_version_that_the_hub_gave_a_delta_is_tried_too(client, hu
     held = hub.file("f", DATA).version
     assert plan.delta == DeltaQuery(held, change.version)
     assert [query.since for query in plan.hashes] == [b""]  # the hub may not have its hashes
-    assert apply(client, change, hub.delta(plan.delta)) == Planned(change)
+    assert apply(client, change, hub.delta(plan.delta)) == Planned(change, whole=True)
     client.commit(change)
     assert client.tree() == {"f": EDITED}
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from pyzsync_daemon.client.conflicts import Conflicts
-from pyzsync_daemon.client.index import Intent
+from pyzsync_daemon.client.records import Intent
 from pyzsync_daemon.client.staging import STAGING
 from pyzsync_daemon.files import moves
 from pyzsync_daemon.files.root import Fingerprint

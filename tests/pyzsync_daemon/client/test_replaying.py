@@ -11,6 +11,7 @@ from pyzsync.grid import LEAF, WINDOW
 from pyzsync_daemon.client.replaying import Replaying
 from pyzsync_daemon.client.sources import OldBytes, OldFile
 from pyzsync_daemon.compression import CodedDataError
+from tests.pyzsync_daemon.client.values import new_file
 
 OLD = random.Random(4).randbytes(2 * WINDOW)
 NEW = OLD[:700_000] + random.Random(5).randbytes(150_000) + OLD[700_000:]
@@ -29,7 +30,7 @@ class Stage:
         (client.root / "f").write_bytes(old)
         self.replica = client.bench._replica
         self.old = OldBytes(self.replica, (OldFile("f", len(OLD)),))
-        self.name = self.replica.staging.new_file("f", b"v" * 32, length)
+        self.name = new_file(self.replica.staging, "f", b"v" * 32, length)
         self.length = length
 
     def run(self, parts):

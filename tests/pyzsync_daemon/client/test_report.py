@@ -12,7 +12,7 @@ from pyzsync_daemon.client.effects import (
     Save,
     Saved,
 )
-from pyzsync_daemon.client.report import Report, Summary
+from pyzsync_daemon.client.report import LINES, Report, Summary
 from tests.pyzsync_daemon.client.values import HUB, file, position
 
 
@@ -67,3 +67,26 @@ def test_bytes_of_all_connections_are_summed():
     report.link_closed(10, 1)
     report.link_closed(20, 2)
     assert (report.summary.received, report.summary.sent) == (30, 3)
+
+
+def test_many_changes_in_place_are_one_line_but_for_those_that_met_a_local_edit():
+    report = Report(lambda *feed: None, "ws://hub")
+    changes = [file(str(number), size=100) for number in range(LINES + 1)]
+    report.received(Announce((changes[0],)), now=5.0)
+    applied = [Applied(each, fetched=60, reused=40) for each in changes]
+    applied[1] = Applied(changes[1], fetched=60, reused=40, conflict="aside")
+    with capture_logs() as lines:
+        report.completed(Commit(tuple(changes)), Committed(tuple(applied)), now=5.25)
+    one, many = lines
+    assert (one["event"], one["path"], one["conflict"]) == ("applied", "1", "aside")
+    assert many == {
+        "event": "applied together",
+        "log_level": "info",
+        "count": LINES + 1,
+        "size": 100 * (LINES + 1),
+        "fetched": 60 * (LINES + 1),
+        "reused": 40 * (LINES + 1),
+        "ms": 250.0,
+    }
+    assert report.summary.applied == LINES + 1
+    assert report.summary.conflicts == 1

@@ -42,7 +42,7 @@ class Desk:
             self.results.put_nowait(pair)
 
     async def run(self, effect):
-        self.runner.start(effect)
+        self.runner.start([effect])
         ended, result = await self.results.get()
         assert ended is effect  # the session compares by identity
         return result
@@ -61,6 +61,21 @@ async def test_effects_run_in_threads_and_end_in_the_loop():
     await desk.runner.close()
 
 
+async def test_effects_of_small_files_cross_the_threads_together():
+    done, turns = asyncio.Event(), []
+
+    def take(results):
+        turns.append(results)
+        done.set()
+
+    runner = Runner(ready, take)
+    effects = [Prepare((file(str(number)),)) for number in range(30)]
+    runner.start(effects)
+    await done.wait()
+    assert turns == [[(each, ready(each)) for each in effects]]
+    await runner.close()
+
+
 async def test_small_files_pass_big_ones():
     gate = threading.Event()
 
@@ -71,9 +86,9 @@ async def test_small_files_pass_big_ones():
 
     desk = Desk(work)
     for _ in range(4):
-        desk.runner.start(Prepare((LARGE,)))
+        desk.runner.start([Prepare((LARGE,))])
     small = Prepare((SMALL,))
-    desk.runner.start(small)
+    desk.runner.start([small])
     ended, _ = await desk.results.get()
     assert ended is small
     gate.set()
@@ -140,7 +155,7 @@ async def test_damaged_records_end_the_daemon():
         raise sqlite3.DatabaseError("database disk image is malformed")
 
     desk = Desk(work)
-    desk.runner.start(Audit())
+    desk.runner.start([Audit()])
     with pytest.raises(sqlite3.DatabaseError, match="malformed"):
         await desk.runner.failed
     await desk.runner.close()
@@ -151,7 +166,7 @@ async def test_a_defect_is_not_swallowed():
         raise RuntimeError("a defect")
 
     desk = Desk(work)
-    desk.runner.start(Prepare((directory("a"),)))
+    desk.runner.start([Prepare((directory("a"),))])
     with pytest.raises(RuntimeError, match="a defect"):
         await desk.runner.failed
     await desk.runner.close()
@@ -167,11 +182,11 @@ async def test_closing_waits_for_what_runs_and_begins_nothing():
         return Audited(())
 
     desk = Desk(work)
-    desk.runner.start(Audit())
+    desk.runner.start([Audit()])
     await asyncio.to_thread(begun.wait, 20)
     closing = asyncio.create_task(desk.runner.close())
     await asyncio.sleep(0)
-    desk.runner.start(Audit())
+    desk.runner.start([Audit()])
     assert not closing.done()
     gate.set()
     await closing

@@ -18,6 +18,7 @@ from pyzsync_daemon.client.effects import (
     Audit,
     Audited,
     Commit,
+    Finish,
     Planned,
     Prepare,
     Prune,
@@ -111,6 +112,8 @@ class Player:
                     result = Pruned(())
                 case Audit():
                     result = Audited(())
+                case Finish():
+                    result = Planned(effect.change, whole=True)
                 case _:
                     result = Planned(effect.change)
             self.complete(effect, result)

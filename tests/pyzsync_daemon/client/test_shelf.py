@@ -1,15 +1,17 @@
 """What is under way between Prepare and Commit."""
 
+from dataclasses import replace
+
 import pytest
 
-from protocol.messages import Flag
-from pyzsync_daemon.client.compare import NOTHING
+from pyzsync_daemon.client.compare import NOTHING, examine
 from pyzsync_daemon.client.entry import Action, Entry
 from pyzsync_daemon.client.place import Item
 from pyzsync_daemon.client.pull import Pull
 from pyzsync_daemon.client.shelf import Shelf
 from pyzsync_daemon.client.sources import OldBytes
 from pyzsync_daemon.client.staging import PART
+from tests.pyzsync_daemon.client.values import new_file
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def shelf(staging):
 
 def entry(hub, staging, path="f", remains=()):
     change = hub.file(path, b"x" * 8192)
-    name = staging.new_file(path, change.version, change.size)
+    name = new_file(staging, path, change.version, change.size)
     return Entry(change, Action.PLACE, NOTHING, name, remains=remains)
 
 
@@ -44,16 +46,26 @@ def test_a_running_pull_is_no_ready_entry(client, hub, staging, shelf):
     assert shelf.pull(one.change) is None
     ready = shelf.entry("f")
     assert (ready.fetched, ready.reused) == (0, 8192)
-    assert staging.names() == [ready.name] == [one.name.removesuffix(PART)]
+    assert staging.names() == [ready.name] == [one.name]
+
+
+def test_what_will_change_places_has_a_name_that_says_so(client, hub, staging, shelf):
+    client.apply(hub.file("f", b"old"))
+    local = examine(client.bench._replica, "f", client.bench._replica.index.get("f"))
+    one = replace(entry(hub, staging), local=local)
+    shelf.put("f", one, pull(client, staging, one))
+    shelf.complete(one.change)
+    assert staging.names() == [shelf.entry("f").name] == [one.name.removesuffix(PART)]
 
 
 def test_what_is_not_yet_written_is_reserved(client, hub, staging, shelf):
     one = entry(hub, staging)
     shelf.put("f", one, pull(client, staging, one))
-    assert shelf.reserved() == {Flag.NONE: 8192}
+    assert shelf.reserved() == {False: 8192}
     with staging.open(one.name) as file:
         file.write(0, b"x" * 8192)
-    assert shelf.reserved()[Flag.NONE] == 0
+    shelf.pull(one.change).begun = True
+    assert shelf.reserved()[False] == 0
 
 
 def test_what_is_replaced_becomes_old_bytes(hub, staging, shelf):

@@ -8,6 +8,7 @@ import pytest
 from protocol.messages import Flag
 from pyzsync_daemon.client.sources import OldBytes, OldFile, stage_copy
 from pyzsync_daemon.files.syscalls import Unsupported
+from tests.pyzsync_daemon.client.values import new_file
 
 DATA = random.Random(3).randbytes(3 * 2**20)
 
@@ -19,7 +20,7 @@ def replica(client):
 
 def test_files_follow_each_other(client, replica):
     (client.root / "a").write_bytes(b"0123")
-    name = replica.staging.new_file("b", b"", 3)
+    name = new_file(replica.staging, "b", b"", 3)
     with replica.staging.open(name) as file:
         file.write(0, b"456")
     old = OldBytes(replica, (OldFile("a", 4), OldFile(name, 3, staged=True)))
@@ -35,7 +36,7 @@ def test_a_copy_goes_from_file_to_file(client, replica):
     (client.root / "a").write_bytes(b"0123")
     (client.root / "b").write_bytes(b"45")
     old = OldBytes(replica, (OldFile("a", 4), OldFile("b", 5)))
-    name = replica.staging.new_file("c", b"", 9)
+    name = new_file(replica.staging, "c", b"", 9)
     with old.opened(), replica.staging.open(name) as staged:
         assert old.copy(2, 3, staged, 1) == 3
         assert old.copy(3, 6, staged, 4) == 3  # "b" has shrunk

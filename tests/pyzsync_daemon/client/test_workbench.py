@@ -26,6 +26,7 @@ from pyzsync_daemon.client.effects import (
     Saved,
     State,
 )
+from tests.pyzsync_daemon.client.values import new_file
 
 DATA = random.Random(1).randbytes(3 * 2**20 + 777)
 TIME = 1_600_000_000_123_456_789
@@ -167,8 +168,8 @@ def test_data_that_does_not_decode_is_asked_for_again(client, hub):
 
 
 def test_hashes_that_do_not_fit_end_the_transfer(client, hub):
-    client.apply(hub.file("f", b"x" * 2000))
-    change = hub.file("f", b"y" * 2000)
+    client.apply(hub.file("f", b"x" * 5000))
+    change = hub.file("f", b"y" * 5000)
     (query,) = client.prepare(change)["f"].plan.hashes
     short = replace(hub.hashlist(query), weak=b"", strong=b"")
     assert "does not fit" in client.bench.match(Match(change, (short,))).error
@@ -246,7 +247,8 @@ def test_a_snapshot_prunes_what_it_does_not_name(client, hub):
 def test_a_snapshot_ends_what_was_left_of_paths_that_it_does_not_name(client, hub):
     """Nobody would ever come for it: a file of the hub's that vanished while a client was away."""
     for name in ("gone", "here"):
-        client.prepare(hub.file(name, name.encode() * 1000))
+        change = hub.file(name, name.encode() * 1000)
+        new_file(client.bench._replica.staging, name, change.version, change.size)
     client.reopen()
     assert len(os.listdir(client.root / ".pyzsync/staging")) == 2
     client.bench.run(Prune(frozenset({"here"})))
@@ -301,8 +303,9 @@ def test_an_audit_names_what_the_disk_has_lost(client, hub, edit):
 def test_every_effect_has_its_method(client, hub):
     change = hub.file("f", b"bytes")
     outcome = client.bench.run(Prepare((change,))).outcomes[0]
-    client.bench.run(hub.put(change, outcome.plan.blocks[0]))
-    assert client.bench.run(Finish(change)) == Planned(change)
+    put = hub.put(change, outcome.plan.blocks[0])
+    assert client.bench.run(put) == Planned(change, whole=True)
+    assert "no transfer" in client.bench.run(Finish(change)).error
     assert client.bench.run(Commit((change,))).applied == (Applied(change, 5, 0),)
     assert client.bench.run(Abandon(change)) == Planned(change)
     assert "no transfer" in client.bench.run(Match(change, ())).error

@@ -101,3 +101,10 @@ def outcome(effect, state, error=""):
 def committed(effect):
     assert isinstance(effect, Commit)
     return Committed(tuple(Applied(change) for change in effect.changes))
+
+
+def new_file(staging, path, version, size):
+    """The name of a staging file of zeros that was begun."""
+    name = staging.part(path, version)
+    with staging.open(name, size=size):
+        return name

@@ -135,3 +135,51 @@ def test_making_a_directory_twice_is_making_it_once(root):
     (root.path / "file").touch()
     with pytest.raises(NotADirectory):
         root.make_directory("file")
+
+
+def test_a_thread_that_stays_walks_once_to_each_directory(root, monkeypatch):
+    for folder in ("a", "b"):
+        (root.path / folder).mkdir()
+    walks = []
+    walk = Root._walk
+    monkeypatch.setattr(Root, "_walk", lambda *args: walks.append(args[2]) or walk(*args))
+    before = open_descriptors()
+    with root.staying():
+        for path in ("a/1", "a/2", "b/1", "b/2", "c", "d", "a/3"):
+            assert root.lstat(path) is None
+        assert open_descriptors() == before + 1
+    assert walks == ["a/1", "b/1", "c", "a/3"]
+    assert open_descriptors() == before
+    assert root.lstat("a/4") is None
+    assert walks[-1] == "a/4"
+
+
+def test_what_this_thread_replaced_is_not_where_it_stays(root):
+    (root.path / "a").mkdir()
+    (root.path / "new").mkdir()
+    (root.path / "new/f").write_text("new")
+    with root.staying():
+        assert root.lstat("a/f") is None
+        with root.parent("a") as (fd, name):
+            os.rename(name, "old", src_dir_fd=fd, dst_dir_fd=fd)
+            os.rename("new", name, src_dir_fd=fd, dst_dir_fd=fd)
+        assert root.lstat("a/f").st_size == 3
+
+
+def test_a_directory_that_is_in_use_is_not_closed_by_who_goes_elsewhere(root):
+    for folder in ("a", "b"):
+        (root.path / folder).mkdir()
+    with root.staying(), root.parent("a/f") as (fd, name):
+        assert root.lstat("b/f") is None
+        os.mkdir(name, dir_fd=fd)
+    assert (root.path / "a/f").is_dir()
+
+
+def test_a_directory_that_cannot_be_reached_is_not_where_a_thread_stays(root):
+    (root.path / "a").mkdir()
+    with root.staying():
+        assert root.lstat("a/f") is None
+        assert root.lstat("missing/f") is None
+        (root.path / "missing").mkdir()
+        (root.path / "missing/f").mkdir()
+        assert root.lstat("missing/f") is not None

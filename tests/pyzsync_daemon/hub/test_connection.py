@@ -67,12 +67,13 @@ class Hub:
         frame = codec.encode(Announce((), Position(bytes(16), self.head, bytes(32))))
         return Page((frame,), Live(self.head, closed=True), more=False)
 
-    async def answer(self, query):
-        self.asked.append(query)
-        answer = self.answers[query]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    async def answer(self, queries):
+        self.asked += queries
+        answers = [self.answers[query] for query in queries]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
 
     def publish(self):
         self.head += 1
@@ -329,9 +330,9 @@ async def test_answers_weigh_on_the_budget_before_they_are_made(hub):
     held = []
     real = hub.answer
 
-    async def answer(query):
+    async def answer(queries):
         held.append(hub.budget.held)
-        return await real(query)
+        return await real(queries)
 
     hub.answer = answer
     async with talk(hub) as client:
@@ -349,11 +350,11 @@ async def test_a_delta_that_is_searched_for_takes_nothing_from_the_budget_of_all
     searching, found = asyncio.Event(), asyncio.Event()
     real = hub.answer
 
-    async def answer(query):
-        if query == asked:
+    async def answer(queries):
+        if queries == [asked]:
             searching.set()
             await found.wait()
-        return await real(query)
+        return await real(queries)
 
     hub.answer = answer
     async with talk(hub) as client:

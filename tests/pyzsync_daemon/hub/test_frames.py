@@ -4,10 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from protocol import runs
 from protocol.codec import decode_frame
 from protocol.errors import Code
 from protocol.messages import BlockQuery, DeltaQuery, Failed, HashQuery, PublishedQuery
+from pyzsync.grid import LEAF
 from pyzsync_daemon.hub.frames import ENTRY_OVERHEAD, SEARCHES, Answer, FrameCache, keep_answers
+from pyzsync_daemon.hub.wholes import LITTLE
 
 
 def query(number):
@@ -24,12 +27,12 @@ class Source:
         self.error = None
         self.lasting = True
 
-    def __call__(self, asked):
-        self.calls.append(asked)
+    def __call__(self, queries):
+        self.calls.append(queries)
         assert self.gate.wait(10)
         if self.error:
             raise self.error
-        return Answer((asked.version, bytes(1000 - 32)), self.lasting)
+        return [Answer((each.version, bytes(1000 - 32)), self.lasting) for each in queries]
 
 
 @pytest.fixture
@@ -120,7 +123,7 @@ async def test_the_least_recently_used_goes_first(cache, source, kept):
     source.calls.clear()
     await cache.get(query(0))
     await cache.get(query(1))
-    assert source.calls == [query(1)]
+    assert source.calls == [[query(1)]]
 
 
 async def test_answers_for_a_version_can_be_dropped(cache, source, kept):
@@ -130,7 +133,7 @@ async def test_answers_for_a_version_can_be_dropped(cache, source, kept):
     source.calls.clear()
     await cache.get(query(1))
     await cache.get(query(2))
-    assert source.calls == [query(1)]
+    assert source.calls == [[query(1)]]
 
 
 def test_the_topic_of_an_answer_is_the_version_that_it_is_for():
@@ -201,3 +204,52 @@ async def test_different_requests_do_not_wait_for_each_other(cache, source):
     cache._answer = lambda asked: (both.wait(), Answer((asked.version,)))[1]
     answers = await asyncio.gather(cache.get(query(1)), cache.get(query(2)))
     assert [frames[0] for frames in answers] == [query(1).version, query(2).version]
+
+
+async def test_small_answers_are_made_in_one_call(cache, source):
+    asked = [query(number) for number in (1, 2, 3, 2)]
+    answers = await cache.get_all(asked)
+    assert [frames[0] for frames in answers] == [each.version for each in asked]
+    assert source.calls == [[query(1), query(2), query(3)]]
+    assert (cache.misses, cache.coalesced, cache.hits) == (3, 0, 0)
+    assert await cache.get_all([query(3), query(4)]) == [answers[2], await cache.get(query(4))]
+    assert (cache.misses, cache.hits) == (4, 2)
+
+
+async def test_what_is_on_its_way_is_not_made_again_with_others(cache, source):
+    source.gate.clear()
+    first = asyncio.create_task(cache.get_all([query(1), query(2)]))
+    await turns()
+    second = asyncio.create_task(cache.get_all([query(2), query(3)]))
+    await turns()
+    source.gate.set()
+    assert (await first)[1] is (await second)[0]
+    assert sorted(source.calls, key=len, reverse=True) == [[query(1), query(2)], [query(3)]]
+    assert (cache.misses, cache.coalesced) == (3, 1)
+
+
+async def test_what_two_ask_for_in_the_same_turn_is_made_once(cache, source):
+    asked = [query(1), query(2)]
+    one, two = await asyncio.gather(cache.get_all(asked), cache.get_all(asked))
+    assert one[0] is two[0]
+    assert source.calls == [asked]
+
+
+async def test_who_stops_waiting_for_several_does_not_stop_them(cache, source):
+    source.gate.clear()
+    first = asyncio.create_task(cache.get_all([query(1), query(2)]))
+    await turns()
+    first.cancel()
+    second = asyncio.create_task(cache.get(query(2)))
+    await turns()
+    source.gate.set()
+    assert (await second)[0] == query(2).version
+    assert len(source.calls) == 1
+
+
+async def test_large_answers_are_made_side_by_side(cache, source):
+    both = threading.Barrier(2, timeout=10)
+    source.gate.wait = lambda _: both.wait() >= 0
+    large = [BlockQuery(n.to_bytes(32), 0, runs.whole(LITTLE // LEAF + 1)) for n in (1, 2)]
+    assert len(await cache.get_all(large)) == 2
+    assert len(source.calls) == 2

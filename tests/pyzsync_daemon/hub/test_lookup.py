@@ -78,3 +78,15 @@ def test_versions_in_use_and_those_of_the_past(index):
     assert index.in_use(every) == {bytes([1]) * 32, bytes([4]) * 32}
     assert index.versions_once()[0] == bytes([3]) * 32
     assert set(index.versions_once()) == {bytes([number]) * 32 for number in (1, 2, 3)}
+
+
+def test_paths_of_many_versions_are_one_query_a_page(index):
+    versions = [number.to_bytes(32) for number in range(PAGE + 1)]
+    records = [Record(Change(0, each.hex(), Kind.FILE, version=each)) for each in versions]
+    index.commit([*records, Record(Change(0, "again", Kind.FILE, version=versions[0]))])
+    queries = []
+    index._connection.set_trace_callback(queries.append)
+    paths = index.paths_of([*versions, 32 * b"u"])
+    assert len(queries) == 2
+    assert paths.pop(versions[0]) in ("again", versions[0].hex())
+    assert paths == {each: each.hex() for each in versions[1:]}

@@ -269,7 +269,7 @@ def test_a_delta_of_a_file_that_has_moved_on(disk, source, stale):
 async def test_a_thousand_clients_one_version_behind_cost_one_search(disk, source):
     query = DeltaQuery(disk.publish("a", TEXT).version, disk.publish("a", TEXT + b"more").version)
     with ThreadPoolExecutor(2) as executor:
-        cache = FrameCache(keep_answers(1 << 20), executor, source.answer)
+        cache = FrameCache(keep_answers(1 << 20), executor, source.answers)
         answers = await asyncio.gather(*(cache.get(query) for _ in range(1000)))
     assert source.deltas.searched.count == 1
     assert all(answer is answers[0] for answer in answers)
@@ -280,7 +280,7 @@ async def test_the_rest_of_a_delta_after_a_cut(disk, source):
     new = NOISE.randbytes(200_000) + old[200_000:]
     query = DeltaQuery(disk.publish("a", old).version, disk.publish("a", new).version)
     with ThreadPoolExecutor(2) as executor:
-        cache = FrameCache(keep_answers(1 << 20), executor, source.answer)
+        cache = FrameCache(keep_answers(1 << 20), executor, source.answers)
         whole = await cache.get(query)
         assert len(whole) == 4
         assert await cache.get(replace(query, first=3)) == whole[3:]
@@ -303,7 +303,7 @@ def test_published_is_an_answer_for_the_moment(disk, source):
 async def test_a_thousand_equal_requests_read_the_disk_once(disk, source):
     tree = disk.publish("a", TEXT)
     with ThreadPoolExecutor(2) as executor:
-        cache = FrameCache(keep_answers(1 << 20), executor, source.answer)
+        cache = FrameCache(keep_answers(1 << 20), executor, source.answers)
         query = blocks(tree, (0, 169))
         answers = await asyncio.gather(*(cache.get(query) for _ in range(1000)))
         assert await cache.get(query) is answers[0]
@@ -320,3 +320,23 @@ def test_a_lost_tree_of_a_live_file_is_made_again(disk):
     for query in (blocks(tree, (0, 1)), hashes(tree, 0, (0, 1))):
         assert ask(source, query) == (Failed(query, Code.BUSY, RETRY_MS), False)
     assert stale == ["a", "a"]
+
+
+def test_several_answers_at_once_are_those_that_each_would_get(disk, source, stale):
+    trees = [disk.publish(str(number), TEXT[number:9000]) for number in range(3)]
+    queries = [
+        blocks(trees[0], (0, 18)),
+        hashes(trees[1], 0, (0, 18)),
+        blocks(trees[1], (3, 5)),
+        blocks(trees[2], (0, 18)),
+        blocks(trees[2], (0, 18), window=5),
+        PublishedQuery("0", trees[0].version),
+    ]
+    (disk.path / "2").write_bytes(b"other")
+    alone = [source.answer(each) for each in queries]
+    before = source.leaves.reads.count, source.encoded
+    assert source.answers(queries) == alone
+    # One whole file, and the one that has gone: by its version, and then leaf by leaf.
+    assert source.leaves.reads.count - before[0] <= 4
+    assert source.encoded - before[1] == 3
+    assert set(stale) == {"2"}

@@ -77,7 +77,7 @@ def pull_by_delta(bench, parts):
     assert (found.state, found.plan.delta) == (State.PULL, parts[0].query)
     for part in parts:
         assert bench.run(Apply(change, (part,))) == Planned(change)
-    assert bench.run(Finish(change)) == Planned(change)
+    assert bench.run(Finish(change)) == Planned(change, whole=True)
     return bench.run(Commit((change,)))
 
 
@@ -116,8 +116,7 @@ def test_blocks_make_a_file_that_was_not_there(shared):
     for query in found.plan.blocks:
         parts = make_blocks(query, OLD)
         put = Put(change, query, parts[0].coding, len(OLD), b"", tuple(part.data for part in parts))
-        assert bench.run(put) == Planned(change)
-    bench.run(Finish(change))
+        assert bench.run(put) == Planned(change, whole=True)
     bench.run(Commit((change,)))
     assert contents(bench) == {"f": OLD}
 

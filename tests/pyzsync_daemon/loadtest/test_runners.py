@@ -32,12 +32,12 @@ class Effects:
         if len(self.order) == self._count:
             self.over.set()
         else:
-            self.runner.start(Audit())
+            self.runner.start([Audit()])
 
 
 async def test_effects_run_and_their_results_start_more(make):
     effects = Effects(make, 5)
-    effects.runner.start(Audit())
+    effects.runner.start([Audit()])
     await asyncio.wait_for(effects.over.wait(), 30)
     assert len(effects.order) == 5
     await effects.runner.close()
@@ -45,7 +45,7 @@ async def test_effects_run_and_their_results_start_more(make):
 
 async def test_a_defect_ends_the_client(make):
     effects = Effects(make, 5, ValueError("a defect"))
-    effects.runner.start(Audit())
+    effects.runner.start([Audit()])
     with pytest.raises(ValueError, match="a defect"):
         await asyncio.wait_for(effects.runner.failed, 30)
 
@@ -53,7 +53,7 @@ async def test_a_defect_ends_the_client(make):
 async def test_what_waits_when_it_closes_is_dropped(make):
     effects = Effects(make, 1)
     for _ in range(10):
-        effects.runner.start(Audit())
+        effects.runner.start([Audit()])
     await effects.runner.close()
     assert len(effects.order) <= 1
 
