@@ -30,13 +30,14 @@ from pyzsync_daemon.hub.hashing import Unreadable, Unsettled, read_entry, second
 from pyzsync_daemon.hub.index import HubIndex
 from pyzsync_daemon.hub.observed import Observed, kind_of
 from pyzsync_daemon.hub.publishing import MIB, Halted, PublisherSettings, Step, Taken
+from pyzsync_daemon.hub.pushes import PUSH_CHANGES
 from pyzsync_daemon.hub.records import Record
 from pyzsync_daemon.hub.rewrites import QUIET_S, Rewrites
 from pyzsync_daemon.hub.scan import Scan, scan
 from pyzsync_daemon.ignore import Ignore
 from pyzsync_daemon.tally import Tally
 
-CHUNK_FILES = 64
+CHUNK_FILES = PUSH_CHANGES  # so that what is committed together is pushed with its deltas
 CHUNK_BYTES = 8 * MIB
 """A chunk ends with the file that reaches either: it takes a few tens of milliseconds."""
 
