@@ -56,11 +56,10 @@ def commit(replica: Replica, items: list[Item]) -> None:
     except (OSError, sqlite3.OperationalError) as error:
         _fail(items, error)
         return
-    with replica.root.staying():
-        for items_of_a_kind, act in ((creations, place), (removals, remove), (touches, touch)):
-            unsound: dict[str, Item] = {}
-            for item in items_of_a_kind:
-                _attempt(replica, folders, item, act, unsound)
+    for items_of_a_kind, act in ((creations, place), (removals, remove), (touches, touch)):
+        unsound: dict[str, Item] = {}
+        for item in items_of_a_kind:
+            _attempt(replica, folders, item, act, unsound)
     _finish_directories(folders, creations + touches)
     try:
         kept_aside = any(item.conflict for item in creations + removals)

@@ -141,14 +141,13 @@ class Workbench:
         reserved = self._shelf.reserved()
         preparation = Preparation(self._replica, records, staged, reserved, here)
         judged: list[Judged] = []
-        with self._replica.root.staying():
-            for change in effect.changes:
-                if halt is not None and change.kind is Kind.ABSENT and change.path in records:
-                    outcome = Outcome(change, State.REFUSED, error=f"{change.path}: {halt}")
-                    judged.append(Judged(outcome))
-                else:
-                    judged.append(preparation.judge(change))
-                self._shelf.put(change.path, judged[-1].entry, judged[-1].pull)
+        for change in effect.changes:
+            if halt is not None and change.kind is Kind.ABSENT and change.path in records:
+                outcome = Outcome(change, State.REFUSED, error=f"{change.path}: {halt}")
+                judged.append(Judged(outcome))
+            else:
+                judged.append(preparation.judge(change))
+            self._shelf.put(change.path, judged[-1].entry, judged[-1].pull)
         try:
             self._replica.index.record(
                 [each.record for each in judged if each.record is not None],

@@ -192,8 +192,8 @@ class Root:
         """While the context lasts, this thread keeps the last ``parent`` open, and does not walk
         again to what is in the same directory.
 
-        It is never a directory that this thread has meanwhile replaced: to do that, it went to
-        *its* parent, and keeps that.
+        Only for reading what is checked afterwards: a directory that somebody moves away meanwhile,
+        even out of the root, is followed to where it went.
         """
         self._near.stays = True
         try:

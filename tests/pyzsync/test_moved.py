@@ -78,7 +78,8 @@ def test_few_nodes_are_looked_up_at_once(monkeypatch):
     assert find_moved(all_wanted(few), few, few).tolist() == list(range(100))
 
 
-def test_no_nodes():
+def test_no_nodes(monkeypatch):
+    monkeypatch.setattr(moved, "_LEAST", 0)
     none, some = hashes_of([]), hashes_of([1, 2])
     assert find_moved(all_wanted(none), none, some).tolist() == []
     assert find_moved(all_wanted(some), some, none).tolist() == [-1, -1]

@@ -50,6 +50,24 @@ def test_large_batches_are_synced_at_once(client, hub):
     assert client.tree()["d1/4"] == b"4"
 
 
+def test_a_directory_that_is_moved_away_takes_nothing_along(client, hub, tmp_path):
+    (client.root / "d").mkdir()
+    changes = [hub.file(f"d/{name}", b"") for name in "abc"]
+
+    def move(step):
+        if step == "rename":
+            client.hook = None
+            os.rename(client.root / "d", tmp_path / "elsewhere")
+
+    client.prepare(*changes)
+    client.hook = move
+    committed = client.commit(*changes)
+    assert os.listdir(tmp_path / "elsewhere") == ["a"]  # what was on its way when it was moved
+    assert {each.change.path for each in committed.applied} <= {"d/a"}
+    client.apply(*changes)
+    assert client.tree() == {"d": None, "d/a": b"", "d/b": b"", "d/c": b""}
+
+
 def test_missing_parents_are_made_and_go_with_what_they_were_made_for(client, hub):
     client.apply(hub.file("a/b/f", b"bytes"))
     assert client.tree() == {"a": None, "a/b": None, "a/b/f": b"bytes"}
