@@ -57,7 +57,7 @@ def test_a_directory_that_is_moved_away_takes_nothing_along(client, hub, tmp_pat
     def move(step):
         if step == "rename":
             client.hook = None
-            os.rename(client.root / "d", tmp_path / "elsewhere")
+            (client.root / "d").rename(tmp_path / "elsewhere")
 
     client.prepare(*changes)
     client.hook = move
