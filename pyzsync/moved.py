@@ -52,17 +52,28 @@ def _look_up_some(
     places: Places, wanted: Mask, hashes: Hashes, old: Hashes, rest: Callable[[], object]
 ) -> None:
     """Fill in the places of sampled nodes: both sides sample by the sum, so equal ones alike."""
-    nodes = np.flatnonzero(wanted & (hashes.weak & _NOT_SAMPLED == 0))
-    have = np.concatenate(
+    nodes = np.concatenate(
         [
-            np.flatnonzero(old.weak[part] & _NOT_SAMPLED == 0) + part.start
-            for part in _chunks(old, rest)
+            np.flatnonzero(wanted[part] & _is_sampled(hashes.weak[part])) + part.start
+            for part in _chunks(hashes, rest)
         ]
     )
-    parts = (old.take(have[part]) for part in _chunks(have, rest))
-    found = _look_up(hashes.take(nodes), parts)
+    sampled: list[NDArray[np.intp]] = []
+
+    def parts() -> Iterator[Hashes]:
+        # By parts of all old nodes, so that a mapped tree's memory goes back in between.
+        for part in _chunks(old, rest):
+            sampled.append(np.flatnonzero(_is_sampled(old.weak[part])) + part.start)
+            yield old.take(sampled[-1])
+
+    found = _look_up(hashes.take(nodes), parts())
     hit = found >= 0
-    places[nodes[hit]] = have[found[hit]]
+    places[nodes[hit]] = np.concatenate(sampled)[found[hit]]
+
+
+def _is_sampled(weak: NDArray[np.uint32]) -> Mask:
+    sampled: Mask = (weak & _NOT_SAMPLED) == 0
+    return sampled
 
 
 def _look_up(wanted: Hashes, parts: Iterable[Hashes]) -> Places:
