@@ -37,7 +37,7 @@ def find_moved(
     give back the memory of old columns that are mapped.
     """
     places = np.full(len(wanted), -1, dtype=np.int32)
-    if not len(old):
+    if not len(old) or not wanted.any():
         return places
     if np.count_nonzero(wanted) >= _LEAST:
         _look_up_some(places, wanted, hashes, old, rest)
