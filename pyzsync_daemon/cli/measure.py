@@ -144,6 +144,8 @@ def _plan(old: Path, new: Path, store: TreeStore) -> Plan:
         with _threads() as threads:
             blueprint, steps = _search(old_tree, new_tree, read_old, threads)
         missing = sum(_missing(blueprint, new_tree.length))
+        reused_bytes, missing_bytes = blueprint.reused_bytes, blueprint.missing_bytes
+        del blueprint  # 8 bytes a leaf
         old_tree.rest()
         new_tree.rest()
         # Its own blueprint and search: hashes come level by level there.
@@ -151,8 +153,8 @@ def _plan(old: Path, new: Path, store: TreeStore) -> Plan:
         return Plan(
             length=new_tree.length,
             old_length=old_tree.length,
-            reused_bytes=blueprint.reused_bytes,
-            missing_bytes=blueprint.missing_bytes,
+            reused_bytes=reused_bytes,
+            missing_bytes=missing_bytes,
             leaf_size=grid.LEAF,
             missing_leaves=missing,
             push_bytes=predicted.push(),
