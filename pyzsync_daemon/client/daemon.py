@@ -197,14 +197,24 @@ class ClientDaemon:
             self._session.receive(message, now)
             self._report.received(message, now)
         if self._pumping is None:  # once for all frames that are here already
-            self._pumping = asyncio.get_running_loop().call_soon(self._pump)
+            self._pumping = asyncio.get_running_loop().call_soon(self._guard, self._pump)
 
     def _completed(self, results: list[tuple[Effect, Result]]) -> None:
         now = time.monotonic()
         for effect, result in results:
             self._session.complete(effect, result, now)
             self._report.completed(effect, result, now)
-        self._pump()
+        self._guard(self._pump)
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        """Do what nobody above would catch: the hub's fault ends the connection, ours all."""
+        try:
+            step()
+        except Exception as error:
+            if isinstance(error, ProtocolError) and self._link is not None:
+                self._link.fail(error)
+            elif not self._runner.failed.done():
+                self._runner.failed.set_exception(error)
 
     def _pump(self) -> None:
         """Send and start whatever the session wants now; ask to be woken when it wants more."""
@@ -232,7 +242,7 @@ class ClientDaemon:
         if self._alarm is not None:
             self._alarm.cancel()
         loop = asyncio.get_running_loop()
-        self._alarm = None if at is None else loop.call_later(at - now, self._wake)
+        self._alarm = None if at is None else loop.call_later(at - now, self._guard, self._wake)
         self._woken_at = at
 
     def _wake(self) -> None:
@@ -243,8 +253,9 @@ class ClientDaemon:
 
     async def _end(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
         """Stop in order: no new effect, the running ones to their end, then the connection."""
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for handle in (self._alarm, self._pumping):
+            if handle is not None:
+                handle.cancel()
         await self._runner.close()
         for task in tasks:
             task.cancel()

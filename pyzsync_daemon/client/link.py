@@ -63,6 +63,7 @@ class Link:
         self._receive = receive
         self._decode = decode
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._error: ProtocolError | None = None
 
     def send(self, messages: list[Message]) -> None:
         """Queue messages. Their number is bounded by the session: it waits for answers."""
@@ -72,6 +73,12 @@ class Link:
     def finish(self) -> None:
         """Close once what is queued has been sent."""
         self._queue.put_nowait(None)
+
+    def fail(self, error: ProtocolError) -> None:
+        """The hub said what it must not, and it was noticed later: ``run`` ends with the error."""
+        self._error = error
+        self.send([Goodbye(error.code, error.detail)])
+        self.finish()
 
     async def run(self) -> None:
         """Serve the connection until it ends; raises ``ProtocolError`` when the hub misbehaves."""
@@ -92,6 +99,8 @@ class Link:
             async for frame in self._websocket:
                 self.received += len(frame)
                 self._receive(self._decode(frame))
+        if self._error is not None:
+            raise self._error
 
     async def _write(self) -> None:
         closing = False

@@ -90,7 +90,7 @@ class Pull(Generic[File]):
                 for part in parts:
                     self._replay(part, file)
             except (BadDelta, CodedDataError, VersionMismatch):
-                self._replaying = None
+                self._replaying = self._tree = None
                 return self._without_delta()
         return Plan()
 

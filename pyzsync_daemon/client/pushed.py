@@ -22,9 +22,9 @@ class Pushed:
         """Remember a hashlist or the next part of a delta; a new one replaces an equal one."""
         name = key(message.query)
         if isinstance(message, Delta) and message.part:
-            if message.part != len(self._kept.get(name, ())):
+            if not _continues(self._kept.get(name, []), message):
                 self._drop(name)
-                return  # its beginning has gone
+                return
             self._kept[name].append(message)
             self._kept.move_to_end(name)
         else:
@@ -45,6 +45,14 @@ class Pushed:
         kept = self._kept.pop(name, [])
         self.bytes -= sum(map(_size, kept))
         return kept
+
+
+def _continues(kept: list[Hashlist | Delta], part: Delta) -> bool:
+    """Is it the next part of the delta whose first ones are here?"""
+    if len(kept) != part.part or not isinstance(kept[0], Delta):
+        return False
+    first = kept[0]
+    return (first.parts, first.coding, first.size) == (part.parts, part.coding, part.size)
 
 
 def _size(message: Hashlist | Delta) -> int:

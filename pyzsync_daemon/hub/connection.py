@@ -89,8 +89,8 @@ class Connection:
         """Serve the client until the conversation ends."""
         loop = asyncio.get_running_loop()
         self._greeting = loop.call_later(self._services.greeting_timeout, self._unheard)
-        self._socket.listen(self)
         try:
+            self._socket.listen(self)
             await self._write()
         finally:
             self._greeted()

@@ -16,6 +16,8 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 _DATA: Final = (Opcode.BINARY, Opcode.TEXT, Opcode.CONT)
+_EARLY: Final = 8  # frames before anybody listens; an honest client sends its Hello, and waits
+_UNSENT: Final = 1 << 18  # bytes from which on a client that pings is not read before it reads
 
 
 class Listener(Protocol):
@@ -35,6 +37,7 @@ class Socket(ServerConnection):
     _early: tuple[bytes | str, ...] = ()
     _partial: bytes = b""
     _text = False
+    _held = False
 
     def listen(self, listener: Listener) -> None:
         """From now on tell ``listener``; what has come before, first."""
@@ -43,7 +46,7 @@ class Socket(ServerConnection):
         for frame in early:
             listener.heard(frame)
         if self.state is State.CLOSED:
-            listener.lost()
+            self._lose()
         elif early:
             self.transport.resume_reading()
 
@@ -69,6 +72,7 @@ class Socket(ServerConnection):
         """Hand on a frame of data; all else is the library's."""
         if not isinstance(event, Frame) or event.opcode not in _DATA:
             super().process_event(event)
+            self._hold()
             return
         if event.opcode is not Opcode.CONT:
             self._text = event.opcode is Opcode.TEXT
@@ -80,15 +84,42 @@ class Socket(ServerConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport has gone."""
         super().connection_lost(exc)
-        if self._listener is not None:
-            self._listener.lost()
+        self._lose()
+
+    def resume_writing(self) -> None:
+        """The system has taken what was unsent."""
+        super().resume_writing()
+        if self._held and not self.transport.is_closing():
+            self._held = False
+            self.transport.resume_reading()
+
+    def _hold(self) -> None:
+        """The library answers each ping at once. Who sends them and reads nothing is not read."""
+        if self.unsent > _UNSENT and not self._held and not self.transport.is_closing():
+            self._held = True
+            self.transport.pause_reading()
+
+    def _lose(self) -> None:
+        """Let go of the listener, which knows us: the cycle would keep both for a long time."""
+        listener, self._listener = self._listener, None
+        self._early, self._partial = (), b""
+        if listener is not None:
+            listener.lost()
 
     def _hand_on(self, frame: bytes | str) -> None:
         if self._listener is not None:
             self._listener.heard(frame)
-        else:  # it did not wait for the end of the handshake
-            self._early += (frame,)
+            return
+        # It did not wait for the end of the handshake.
+        if self.transport.is_closing():
+            return
+        if len(self._early) == _EARLY:
+            self._early = ()
+            self.transport.abort()
+            return
+        if not self._early:
             self.transport.pause_reading()
+        self._early += (frame,)
 
 
 @lru_cache(1024)

@@ -9,10 +9,11 @@ import structlog
 from websockets.asyncio.server import serve
 
 from protocol import codec
-from protocol.errors import Code
+from protocol.errors import BadMessage, Code
 from protocol.messages import Ack, Announce, Goodbye, Hello
 from pyzsync_daemon.client.backoff import Backoff
 from pyzsync_daemon.client.daemon import follow
+from pyzsync_daemon.client.session import ClientSession, Phase
 from pyzsync_daemon.config import ClientSettings
 from pyzsync_daemon.errors import HubRefused, HubUnreachable, NotUpToDate
 from pyzsync_daemon.transport import WEBSOCKET, decode
@@ -104,6 +105,40 @@ async def test_a_hub_that_misbehaves_is_tried_again(tmp_path):
             await once(settings)
     (line,) = (line for line in log if line["log_level"] == "error")
     assert line["reason"].startswith("Ack is not expected while greeting")
+
+
+async def test_a_hub_whose_fault_is_found_later_is_tried_again(tmp_path, monkeypatch):
+    """What the session finds when it is asked what to do next is not lost in the event loop."""
+    hub = Hub(tell(directory("a", 1), at=1))
+    take, faults = ClientSession.take, [BadMessage("Delta", "parts that differ")]
+
+    def taken(self, now):
+        if self.phase is Phase.SYNCING and faults:
+            raise faults.pop()
+        return take(self, now)
+
+    monkeypatch.setattr(ClientSession, "take", taken)
+    with structlog.testing.capture_logs() as log:
+        async with playing(tmp_path, hub) as settings:
+            await once(settings)
+    (line,) = (line for line in log if line["log_level"] == "error")
+    assert line["reason"].startswith("Delta: parts that differ")
+    assert len(hub.hellos) == 2
+
+
+async def test_a_defect_that_is_found_later_ends_the_client(tmp_path, monkeypatch):
+    hub = Hub(tell(directory("a", 1), at=1))
+    take = ClientSession.take
+
+    def taken(self, now):
+        if self.phase is Phase.SYNCING:
+            raise RuntimeError("a defect")
+        return take(self, now)
+
+    monkeypatch.setattr(ClientSession, "take", taken)
+    async with playing(tmp_path, hub) as settings:
+        with pytest.raises(RuntimeError, match="a defect"):
+            await once(settings)
 
 
 @pytest.mark.parametrize(

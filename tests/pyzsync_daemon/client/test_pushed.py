@@ -74,6 +74,15 @@ def test_part_of_a_delta_is_no_answer():
     assert (pushed.take(query), pushed.bytes) == ([], 0)
 
 
+def test_parts_that_are_not_of_one_delta_are_dropped():
+    pushed = Pushed()
+    query = delta_query()
+    for other in (delta(query, 1, 3), delta(query, 1, 2, size=99)):
+        pushed.keep(delta(query, 0, 2))
+        pushed.keep(other)
+        assert (pushed.take(query), pushed.bytes) == ([], 0)
+
+
 def test_a_delta_that_is_pushed_again_replaces_it():
     pushed = Pushed()
     query = delta_query()

@@ -1,7 +1,9 @@
 """A hub's sockets against real clients on loopback."""
 
 import asyncio
+import gc
 import socket as sockets
+import weakref
 from contextlib import asynccontextmanager
 
 import pytest
@@ -166,3 +168,47 @@ async def test_what_is_unsent_is_known_and_a_socket_that_ends_takes_nothing(ear)
         ear.socket.put([frame])
         assert ear.socket.unsent <= unsent
         client.transport.abort()
+
+
+async def test_a_connection_that_ended_is_not_kept_by_its_listener(ear):
+    """Cycles are looked for so seldom that thousands of dead connections would wait for it."""
+    gc.disable()
+    try:
+        async with talk(ear) as client:
+            await client.send(b"hello")
+            await ear.frames.get()
+            freed = asyncio.Event()
+            weakref.finalize(ear.socket, freed.set)
+        ear.socket = None
+        async with asyncio.timeout(PATIENCE):
+            await freed.wait()
+    finally:
+        gc.enable()
+    assert ear.losses == 1
+
+
+async def test_pings_of_a_client_that_does_not_read_wait(ear):
+    ping = Frame(Opcode.PING, bytes(125)).serialize(mask=True)
+    async with talk(ear) as client:
+        client.transport.pause_reading()
+        most = 0
+        for _ in range(200):
+            client.transport.write(ping * 1000)
+            await asyncio.sleep(0)
+            most = max(most, ear.socket.unsent)
+        sent = 200 * 1000 * len(ping)
+        assert most < sent / 20  # a read of the socket holds so many
+        client.transport.resume_reading()
+
+
+async def test_a_client_that_talks_before_it_is_let_in_is_cut(ear):
+    ear.may_listen.clear()
+    async with listening(ear) as port:
+        async with connect(f"ws://127.0.0.1:{port}", proxy=None, **WEBSOCKET) as client:
+            await ear.open.wait()
+            for _ in range(20):
+                client.transport.write(Frame(Opcode.BINARY, b"early").serialize(mask=True))
+            await client.wait_closed()
+        ear.may_listen.set()
+        await ear.gone.wait()
+    assert ear.frames.empty()
